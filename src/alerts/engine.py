@@ -1,0 +1,191 @@
+"""The alert engine: `step` takes what was observed and says which alerts changed.
+
+Pure and deterministic: the same observations in the same order give the same transitions, however they are
+cut into steps. No clock is read; `now_ms` comes from the log.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from . import kernel
+from .kinds import Cause, Condition, Kind, Mark, Severity, State, WordKind
+from .observations import Devices, Observations, Rejected, Rows, Word, present_bits
+from .state import NEVER, EngineConfig, EngineState
+from .status import Status
+from .transitions import TRANSITION, Transition, Transitions
+
+__all__ = [
+    "Cause",
+    "Condition",
+    "Devices",
+    "EngineConfig",
+    "EngineState",
+    "Kind",
+    "Mark",
+    "Observations",
+    "Rejected",
+    "Rows",
+    "Severity",
+    "State",
+    "Status",
+    "Transition",
+    "Transitions",
+    "Word",
+    "WordKind",
+    "present_bits",
+    "step",
+]
+
+Table = npt.NDArray[np.void]
+
+
+def step(state: EngineState, observations: Observations, now_ms: int) -> Transitions:
+    """Take what was observed at `now_ms` (ms, from the log) into `state`, in place; return what changed.
+
+    The parts of `observations` are taken in the order of its fields. A `now_ms` before the newest one stands for
+    no time at all. Raises ValueError, with the state untouched, where a slot was never registered through
+    `Observations.devices`, where columns differ in length, or where a word makes no sense.
+    """
+    _check(state, observations)
+    _advance(state, now_ms)
+    control = state.control[0]
+    control["n_out"] = 0
+    if observations.started:
+        kernel.compiled().grant_grace(-NEVER, state.device, state.control)
+        control["tick_clock"] = control["clock"]
+    if len(observations.devices):
+        _register(state, observations.devices, now_ms)
+    out = np.empty(0, TRANSITION)
+    for word in observations.words:
+        out = _take_word(state, word, now_ms, out)
+    out = _take_arrivals(state, observations, now_ms, out)
+    if observations.tick:
+        out = _tick(state, now_ms, out)
+    out = out[: int(control["n_out"])]
+    return Transitions(_ordered(out) if len(out) else out)
+
+
+def _advance(state: EngineState, now_ms: int) -> None:
+    """Move the engine's clock by the time that passed; it measures durations, and never goes back."""
+    control = state.control[0]
+    if control["clock"] == NEVER:
+        control["clock"] = control["tick_clock"] = now_ms
+    elif now_ms > control["now_ms"]:
+        control["clock"] += now_ms - control["now_ms"]
+    elif now_ms < control["now_ms"]:
+        control["look"] = 1
+    control["now_ms"] = now_ms
+
+
+def _world(state: EngineState, out: Table) -> tuple[np.ndarray, ...]:
+    tables = (state.device, state.due, state.entry, state.site, state.owner, state.control)
+    return (*tables, state.settings, state.codes, out)
+
+
+def _take_word(state: EngineState, word: Word, now_ms: int, out: Table) -> Table:
+    start, until = (0, 0) if word.kind == WordKind.MAINTENANCE_END else (word.from_ms, word.until_ms)
+    alert = -1 if word.alert is None else int(word.alert)
+    arguments = (int(word.kind), word.slot, alert, word.rule, start, until, now_ms)
+    state.entry, out = kernel.compiled().take_word(*arguments, *_world(state, out))
+    return out
+
+
+def _take_arrivals(state: EngineState, observations: Observations, now_ms: int, out: Table) -> Table:
+    kernels = kernel.compiled()
+    rows, rejected = observations.rows, observations.rejected
+    if len(rows):
+        columns = (rows.slot, rows.ts, rows.score, rows.enter, rows.leave, rows.present, rows.stuck)
+        marks = (rows.live, rows.learning)
+        state.entry, out = kernels.take_rows(*columns, *marks, now_ms, *_world(state, out))
+    if len(rejected):
+        bad = (rejected.slot, rejected.ts, rejected.sensors, rejected.live)
+        state.entry, out = kernels.take_rejected(*bad, now_ms, *_world(state, out))
+    if len(observations.heard):
+        state.entry, out = kernels.take_heard(observations.heard, now_ms, *_world(state, out))
+    return out
+
+
+def _tick(state: EngineState, now_ms: int, out: Table) -> Table:
+    """Let time pass: a gap longer than a device's silence window was our own downtime, not its silence."""
+    control = state.control[0]
+    gap = int(control["clock"] - control["tick_clock"])
+    control["tick_clock"] = control["clock"]
+    if gap > state.config.least_downtime_ms:
+        kernel.compiled().grant_grace(gap, state.device, state.control)
+    if control["look"] or control["clock"] >= control["next_due"] or now_ms >= control["next_boundary"]:
+        state.entry, out = kernel.compiled().pass_time(now_ms, *_world(state, out))
+    return out
+
+
+def _register(state: EngineState, devices: Devices, now_ms: int) -> None:
+    """Take in new or changed devices; a device is `learning` until a row says otherwise."""
+    state.grow(int(devices.slot.max()) + 1)
+    state.grow_sites(int(devices.site.max()) + 1)
+    state.grow_owners(int(devices.owner.max()) + 1)
+    for slot, interval, silent_after, site, owner in zip(
+        devices.slot, devices.interval_ms, devices.silent_after_ms, devices.site, devices.owner, strict=True
+    ):
+        device = state.device[slot]
+        if device["owner"] < 0:
+            device["flags"] = kernel.F_LEARNING
+            device["status"], device["status_since"] = Status.LEARNING, now_ms
+        else:
+            state.owner[device["owner"]]["devices"] -= 1
+        state.owner[owner]["devices"] += 1
+        device["interval_ms"], device["silent_after_ms"] = interval, silent_after
+        device["site"], device["owner"] = site, owner
+    state.control["look"] = 1
+
+
+def _ordered(out: Table) -> Table:
+    """Sites first, then by slot: an order that doesn't depend on the order of devices in the batch."""
+    return out[np.lexsort((out["slot"], out["kind"] != Kind.SITE))]
+
+
+def _check(state: EngineState, observations: Observations) -> None:
+    """Raise ValueError before anything is changed."""
+    devices, rows, rejected = observations.devices, observations.rows, observations.rejected
+    parts = (("rows", rows), ("rejected", rejected), ("devices", devices))
+    for name, part in parts:
+        _same_length(part, name)
+    if not (len(devices) or len(rows) or len(rejected) or len(observations.heard) or observations.words):
+        return
+    known = state.device["owner"] >= 0
+    if len(devices):
+        _check_devices(devices)
+        known = np.concatenate([known, np.zeros(max(0, int(devices.slot.max()) + 1 - len(known)), np.bool_)])
+        known[devices.slot] = True
+    for name, slots in (("rows", rows.slot), ("rejected", rejected.slot), ("heard", observations.heard)):
+        if len(slots):
+            _registered(known, slots, name)
+    sites = max(len(state.site), int(devices.site.max(initial=-1)) + 1)
+    for word in observations.words:
+        _check_word(word, known, sites)
+
+
+def _check_devices(devices: Devices) -> None:
+    lowest = min(int(devices.slot.min()), int(devices.owner.min()))
+    if lowest < 0 or int(devices.interval_ms.min()) < 1 or int(devices.silent_after_ms.min()) < 1:
+        raise ValueError("devices: slot and owner must be 0 or more, interval_ms and silent_after_ms 1 or more")
+
+
+def _check_word(word: Word, known: npt.NDArray[np.bool_], sites: int) -> None:
+    if word.alert == Kind.SITE:
+        if word.kind != WordKind.DISMISS or not 0 <= word.slot < sites:
+            raise ValueError(f"{word}: a site's alert can be dismissed, for a site from 0 to {sites - 1}; nothing else")
+        return
+    _registered(known, np.array([word.slot], np.int32), f"{word}")
+    if word.kind == WordKind.MAINTENANCE and not word.from_ms < word.until_ms:
+        raise ValueError(f"{word}: maintenance must end after it begins")
+
+
+def _registered(known: npt.NDArray[np.bool_], slots: npt.NDArray[np.int32], name: str) -> None:
+    low, high = int(slots.min()), int(slots.max())
+    if low < 0 or high >= len(known) or not known[slots].all():
+        raise ValueError(f"{name}: slots from {low} to {high}; not all were registered with Observations.devices")
+
+
+def _same_length(part: Rows | Rejected | Devices, name: str) -> None:
+    lengths = {field: len(getattr(part, field)) for field in part.__dataclass_fields__}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"{name}: columns of one length expected, received {lengths}")

@@ -1,0 +1,172 @@
+"""The sentence of an alert: what a person who owns the device reads first.
+
+Sentences are templates: `{lasted}` stands for how long it has lasted, because a sentence is kept while time
+goes on. `filled` puts the duration in when it is shown or sent.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..telemetry.schema import DeviceType, Sensor
+from .kinds import Condition
+
+LASTED = "{lasted}"
+LEAST_SHARE = 0.15
+"""Share of the score below which a sensor isn't worth a mention."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """A blamed sensor: its number, its value, the expected range, its share of the score (0 to 1)."""
+
+    sensor: int
+    observed: float
+    low: float
+    high: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """How many of the other devices like it, `of` in all, show the same; `where` they are ("at Cold Store 2")."""
+
+    alike: int
+    of: int
+    where: str
+
+
+def anomaly(device_type: DeviceType, blamed: Sequence[Blame], peers: Peers | None = None) -> str:
+    """Say what is unusual about a device's reading, from the sensors to blame for its score."""
+    where = f"normal for this {_inside(device_type.title)} at this hour"
+    known = [each for each in blamed if not math.isnan(each.observed)]
+    ranked = sorted(known, key=lambda each: (_beyond(each) == 0, -each.share))
+    if not ranked:
+        text = f"Its sensors together do not fit what is {where}"
+    elif _beyond(ranked[0]) == 0:
+        text = f"{_opening(_sensor(device_type, ranked[0]).title)} does not move as is {where}"
+    else:
+        text = _away(_sensor(device_type, ranked[0]), _beyond(ranked[0]), where)
+        text += _with_it(device_type, [each for each in ranked[1:] if _beyond(each) and each.share >= LEAST_SHARE])
+    return f"{text}.{_peers(peers)}"
+
+
+def sensor(device_type: DeviceType, number: int, condition: Condition, *, others_report: bool = True) -> str:
+    """Say what is wrong with sensor `number`; `others_report` is False where no other sensor sends either."""
+    which = device_type.sensors[number]
+    title = _opening(which.title)
+    if condition == Condition.MISSING:
+        return f"{title} stopped coming {LASTED} ago{'; the other sensors still report' if others_report else ''}."
+    if condition == Condition.STUCK:
+        return f"{title} has not changed for {LASTED}; it looks stuck."
+    return f"{title} has been {_range(which)} for {LASTED}. Readings with such a value are set aside."
+
+
+def silent() -> str:
+    """Say that a device sends nothing."""
+    return f"No reading for {LASTED}."
+
+
+def site(count: int, of: int, name: str) -> str:
+    """Say that `count` of a site's `of` devices send nothing."""
+    return f"No reading from {count} of {of} devices at {name}. Likely power or network, not the devices."
+
+
+def filled(template: str, lasted_ms: int) -> str:
+    """Return the sentence of an alert that has lasted `lasted_ms` so far, or lasted in the end."""
+    return template.replace(LASTED, lasted(lasted_ms))
+
+
+def lasted(duration_ms: int) -> str:
+    """Return a duration as people say it: the largest unit of which there are at least two, rounded down."""
+    for unit, unit_ms in (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000)):
+        if duration_ms >= 2 * unit_ms:
+            return f"{duration_ms // unit_ms} {unit}s"
+    seconds = max(0, duration_ms) // 1000
+    if seconds == 60:
+        return "1 minute"
+    return "1 second" if seconds == 1 else f"{seconds} seconds"
+
+
+def quantity(sensor: Sensor, value: float) -> str:
+    """Return a value of a sensor with its unit, rounded to the sensor's precision, else to three digits."""
+    if sensor.precision is not None:
+        digits = max(0, math.ceil(-math.log10(sensor.precision) - 1e-9))
+        value = round(value / sensor.precision) * sensor.precision
+    else:
+        digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
+    number = f"{value:,.{digits}f}"
+    if sensor.precision is None and "." in number:
+        number = number.rstrip("0").rstrip(".")
+    if sensor.unit in ("%", "°"):
+        return f"{number}{sensor.unit}"
+    return f"{number} {sensor.unit}".rstrip()
+
+
+def _sensor(device_type: DeviceType, blame: Blame) -> Sensor:
+    return device_type.sensors[blame.sensor]
+
+
+def _beyond(blame: Blame) -> float:
+    """How far the value is above (+) or below (-) its expected range; 0 inside."""
+    if blame.observed > blame.high:
+        return blame.observed - blame.high
+    return min(0.0, blame.observed - blame.low)
+
+
+def _away(sensor: Sensor, beyond: float, where: str) -> str:
+    side = "above" if beyond > 0 else "below"
+    amount = quantity(sensor, abs(beyond))
+    if sensor.unit == "%":
+        # "12% above normal" would be read as a share of what is normal.
+        amount = f"{amount.removesuffix('%')} percentage points"
+    if not any(digit in amount for digit in "123456789"):
+        amount = "slightly"
+    return f"{_opening(sensor.title)} is {amount} {side} what is {where}"
+
+
+def _with_it(device_type: DeviceType, others: Sequence[Blame]) -> str:
+    moves = [f"{_inside(_sensor(device_type, each).title)} {_direction(each)}" for each in others[:2]]
+    return f", and {' and '.join(moves)} with it" if moves else ""
+
+
+def _direction(blame: Blame) -> str:
+    return "rose" if _beyond(blame) > 0 else "fell"
+
+
+def _peers(peers: Peers | None) -> str:
+    if peers is None or peers.of == 0:
+        return ""
+    if peers.alike == 0:
+        others = "The one other" if peers.of == 1 else f"The {peers.of} others"
+        return f" {others} {peers.where} {'does' if peers.of == 1 else 'do'} not show it."
+    verb = "shows" if peers.alike == 1 else "show"
+    return f" {peers.alike} of {peers.of} others {peers.where} {verb} it too: look for a common cause."
+
+
+def _range(sensor: Sensor) -> str:
+    if sensor.low is not None and sensor.high is not None:
+        low, high = _limit(sensor, sensor.low), quantity(sensor, sensor.high)
+        return f"outside its possible range ({low} to {high})"
+    if sensor.high is not None:
+        return f"above what is possible ({quantity(sensor, sensor.high)})"
+    if sensor.low is not None:
+        return f"below what is possible ({quantity(sensor, sensor.low)})"
+    return "outside its possible range"
+
+
+def _limit(sensor: Sensor, value: float) -> str:
+    """The lower limit of a range, without the unit that follows the upper one."""
+    return quantity(sensor, value).removesuffix(sensor.unit).rstrip()
+
+
+def _inside(title: str) -> str:
+    """A title within a sentence: its first letter small, unless the word is an abbreviation (CO2, pH)."""
+    word = title.split(" ", 1)[0]
+    return title if any(letter.isupper() for letter in word[1:]) or len(word) == 1 else title[:1].lower() + title[1:]
+
+
+def _opening(title: str) -> str:
+    """A title that opens a sentence."""
+    word = title.split(" ", 1)[0]
+    return title if any(letter.isupper() for letter in word[1:]) else title[:1].upper() + title[1:]

@@ -1,0 +1,1 @@
+"""The steps of the ML pipeline, each with `run(config, inputs) -> artifact`."""

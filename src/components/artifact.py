@@ -1,0 +1,118 @@
+"""Artifacts: what a component leaves behind, a folder whose `artifact.json` says what, from what, by what, when."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from .. import __version__
+from ..exceptions import ModelError, StorageError
+
+FILE = "artifact.json"
+FORMAT = 1
+NAME_LENGTH = 12
+
+Detail = str | int | float | bool | None | list[str]
+
+
+class Artifact(msgspec.Struct, frozen=True, kw_only=True):
+    """One artifact. `hash` is that of its files; `inputs` are the hashes of the artifacts it was made from."""
+
+    component: str
+    subject: str
+    hash: str
+    inputs: dict[str, str]
+    config: dict[str, Detail]
+    summary: dict[str, Detail]
+    code_version: str
+    made_ms: int
+    format: int = FORMAT
+    folder: str = ""
+
+    @property
+    def path(self) -> Path:
+        """Where its files are."""
+        return Path(self.folder)
+
+
+def make(
+    parent: Path,
+    *,
+    component: str,
+    subject: str,
+    inputs: Mapping[str, "Artifact"],
+    config: Mapping[str, Detail],
+    now_ms: int,
+    write: Callable[[Path], Mapping[str, Detail]],
+) -> Artifact:
+    """Let `write` fill a folder and return its summary; keep it as `parent`/<first digits of its hash>, all or nothing.
+
+    The same files give the same folder, so making an artifact again changes nothing but the time it was made.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    waiting = Path(tempfile.mkdtemp(dir=parent, prefix=".making-"))
+    try:
+        summary = dict(write(waiting))
+        digest = content_hash(waiting)
+        folder = parent / digest[:NAME_LENGTH]
+        artifact = Artifact(
+            component=component,
+            subject=subject,
+            hash=digest,
+            inputs={name: made.hash for name, made in inputs.items()},
+            config=dict(config),
+            summary=summary,
+            code_version=__version__,
+            made_ms=now_ms,
+            folder=str(folder),
+        )
+        stored = msgspec.structs.replace(artifact, folder="")
+        (waiting / FILE).write_bytes(msgspec.json.format(msgspec.json.encode(stored), indent=1) + b"\n")
+        if folder.exists():
+            os.replace(waiting / FILE, folder / FILE)
+        else:
+            os.replace(waiting, folder)
+    except OSError as error:
+        raise StorageError(f"an artifact of {component} can't be written below {parent}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(waiting, ignore_errors=True)
+    return artifact
+
+
+def read(folder: Path) -> Artifact:
+    """Read an artifact and check that its files are those it was made with.
+
+    Raises ModelError where it is missing, damaged, or was made by a newer version.
+    """
+    try:
+        artifact = msgspec.json.decode((folder / FILE).read_bytes(), type=Artifact)
+    except FileNotFoundError as error:
+        raise ModelError(f"no {FILE} in {folder}; run the component before this one") from error
+    except msgspec.MsgspecError as error:
+        raise ModelError(f"{folder / FILE} is damaged ({error}); run its component again") from error
+    if artifact.format > FORMAT:
+        raise ModelError(f"{folder / FILE} has format {artifact.format}; this version reads up to {FORMAT}: update")
+    if content_hash(folder) != artifact.hash:
+        raise ModelError(f"the files in {folder} are not those that {artifact.component} wrote; run it again")
+    return msgspec.structs.replace(artifact, folder=str(folder))
+
+
+def newest(parent: Path) -> Artifact:
+    """The artifact below `parent` that was made last. Raises ModelError where there is none."""
+    made = [read(file.parent) for file in sorted(parent.glob(f"*/{FILE}"))]
+    if not made:
+        raise ModelError(f"no artifact below {parent}; run the component before this one")
+    return max(made, key=lambda artifact: artifact.made_ms)
+
+
+def content_hash(folder: Path) -> str:
+    """SHA-256 over the names and bytes of the files in `folder`, but `artifact.json`."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.name != FILE:
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,126 @@
+"""Reads the training rows of a snapshot, leaves out what is known to be faulty, orders them, and says how.
+
+Scaling, seasons and smoothing are the detector's own: it does them row by row, for training as for live readings,
+so that there is one code for both.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import polars as pl
+import structlog
+
+from ...detection.blocks import TrainingRows
+from ...exceptions import DataValidationError, ModelError
+from ...telemetry.lake_snapshots import Snapshot
+from ...telemetry.schema import DeviceType
+from ..artifact import Artifact, Detail, make
+from ..data_ingestion.ingestion import SNAPSHOT_FILE, read_split, training_rows
+from ..workplace import Workplace
+
+log = structlog.get_logger(__name__)
+
+COMPONENT = "data_transformation"
+ROWS_FILE = "rows.arrow"
+TRANSFORM_FILE = "transform.json"
+FOREVER_MS = 1 << 62
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransformationConfig:
+    """Rows of a reported fault are left out, from `margin_hours` before the report's start on."""
+
+    margin_hours: float = 6.0
+
+
+class Transform(msgspec.Struct, frozen=True):
+    """What the columns of the rows are: `sensors` in order, the smallest step of each, and the reporting interval."""
+
+    sensors: list[str]
+    precisions: list[float | None]
+    interval_ms: int
+
+
+def run(
+    config: TransformationConfig, inputs: Mapping[str, Artifact], place: Workplace, type_id: int, now_ms: int
+) -> Artifact:
+    """Write the training rows of the snapshot in `inputs["data_ingestion"]`, and the transform.
+
+    Raises DataValidationError where nothing is left to learn from, StorageError where the lake no longer holds the
+    snapshot.
+    """
+    source = inputs["data_ingestion"]
+    device_type = place.device_type(type_id)
+    snapshot = msgspec.json.decode((source.path / SNAPSHOT_FILE).read_bytes(), type=Snapshot)
+    sensors = list(device_type.sensor_names)
+    frame = training_rows(place.lake.read_snapshot(snapshot), read_split(source))
+    frame = _with_sensors(frame, sensors).sort("device_key", "timestamp")
+    healthy = _without_faults(frame, place, round(config.margin_hours * 3_600_000))
+    if healthy.is_empty():
+        raise DataValidationError(
+            f"no readings of type {device_type.name!r} are left to learn from: {snapshot.rows} in the snapshot,"
+            f" {len(frame)} for training, all of them within reported faults; close reports that are over"
+        )
+
+    def write(folder: Path) -> Mapping[str, Detail]:
+        healthy.write_ipc(folder / ROWS_FILE, compression="zstd")
+        (folder / TRANSFORM_FILE).write_bytes(msgspec.json.encode(_transform(device_type)))
+        devices = healthy["device_key"].n_unique()
+        return {"rows": len(healthy), "devices": devices, "left_out": len(frame) - len(healthy)}
+
+    made = make(
+        place.artifacts(COMPONENT, type_id),
+        component=COMPONENT,
+        subject=device_type.name,
+        inputs={"data_ingestion": source},
+        config=asdict(config),
+        now_ms=now_ms,
+        write=write,
+    )
+    log.info("rows.transformed", type=device_type.name, rows=len(healthy), left_out=len(frame) - len(healthy))
+    return made
+
+
+def load_rows(artifact: Artifact) -> TrainingRows:
+    """The rows of an artifact of this component, as the detector takes them. Raises ModelError where they don't fit."""
+    transform = msgspec.json.decode((artifact.path / TRANSFORM_FILE).read_bytes(), type=Transform)
+    frame = pl.read_ipc(artifact.path / ROWS_FILE)
+    missing = [name for name in transform.sensors if name not in frame.columns]
+    if missing:
+        raise ModelError(f"{artifact.path / ROWS_FILE} lacks {', '.join(missing)}; run {COMPONENT} again")
+    values = frame.select(pl.col(transform.sensors).fill_null(float("nan"))).to_numpy()
+    return TrainingRows(
+        device=frame["device_key"].to_numpy(),
+        ts=frame["timestamp"].dt.epoch("ms").to_numpy(),
+        values=np.ascontiguousarray(values, np.float64),
+        interval_ms=transform.interval_ms,
+        sensor_names=transform.sensors,
+        precisions=np.array([np.nan if step is None else step for step in transform.precisions], np.float64),
+    )
+
+
+def _transform(device_type: DeviceType) -> Transform:
+    return Transform(
+        sensors=list(device_type.sensor_names),
+        precisions=[sensor.precision for sensor in device_type.sensors],
+        interval_ms=device_type.interval_ms,
+    )
+
+
+def _with_sensors(frame: pl.DataFrame, sensors: list[str]) -> pl.DataFrame:
+    """Keys and sensors; a sensor that was added since the snapshot is missing in all of its rows."""
+    columns = [pl.col(name) if name in frame.columns else pl.lit(None, pl.Float64()).alias(name) for name in sensors]
+    return frame.select("device_key", "timestamp", *columns)
+
+
+def _without_faults(frame: pl.DataFrame, place: Workplace, margin_ms: int) -> pl.DataFrame:
+    """The rows outside of reported faults."""
+    time = pl.col("timestamp").dt.epoch("ms")
+    faulty = pl.lit(False)
+    for key, start, end in place.fault_reports(frame["device_key"].unique().to_list()):
+        until = FOREVER_MS if end is None else end
+        faulty = faulty | ((pl.col("device_key") == key) & time.is_between(start - margin_ms, until))
+    return frame.filter(~faulty)

@@ -1,0 +1,87 @@
+"""Where components work: the database, the lake and the folders of one data folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine, select
+
+from ..exceptions import ConfigError, DataValidationError
+from ..fleet import database, device_types, models
+from ..fleet.database import reading
+from ..settings import Settings
+from ..telemetry.lake import Lake
+from ..telemetry.schema import DeviceType
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What a component may read and write."""
+
+    data: Path
+    engine: Engine
+    lake: Lake
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Workplace":
+        """Open what `settings` name. Raises ConfigError where the data folder doesn't exist."""
+        if not settings.data.is_dir():
+            raise ConfigError(
+                f"no data folder {settings.data}; name yours with --data, or take in readings first"
+                " (faultwatch serve, faultwatch ingest)"
+            )
+        engine = database.connect(settings.database_url)
+        database.migrate(engine)
+        options = {name: secret.get_secret_value() for name, secret in settings.lake_storage_options.items()}
+        return cls(settings.data, engine, Lake(settings.lake_url, options))
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.engine.dispose()
+
+    def artifacts(self, component: str, type_id: int) -> Path:
+        """The folder below which a component keeps what it makes of a type."""
+        return self.data / "artifacts" / component / f"type-{type_id}"
+
+    def models(self, type_id: int) -> Path:
+        """The folder below which the models of a type are."""
+        return self.data / "models" / f"type-{type_id}"
+
+    def types(self, name: str | None = None) -> list[tuple[int, str]]:
+        """Id and name of the types that have readings in the lake, or of the one named.
+
+        Raises ConfigError for a type that doesn't exist, DataValidationError where there is nothing to learn from.
+        """
+        with reading(self.engine) as session:
+            known = [(entry.type_id, entry.device_type.name) for entry in device_types.newest(session)]
+        meant = [entry for entry in known if name in (None, entry[1])]
+        if name is not None and not meant:
+            names = ", ".join(sorted(type_name for _, type_name in known)) or "none yet"
+            raise ConfigError(f"no device type {name!r}; there are: {names}")
+        found = [entry for entry in meant if self.lake.table(entry[0]).state() is not None]
+        if not found:
+            of = f"of type {name!r} " if name else ""
+            raise DataValidationError(
+                f"the lake {self.lake.url} holds no readings {of}yet; send some (faultwatch serve) or read files in"
+                " (faultwatch ingest), then train"
+            )
+        return found
+
+    def device_type(self, type_id: int) -> DeviceType:
+        """The newest version of a type."""
+        with reading(self.engine) as session:
+            return next(entry.device_type for entry in device_types.newest(session) if entry.type_id == type_id)
+
+    def lake_seqs(self) -> dict[int, int]:
+        """The last record of each shard that is in the lake."""
+        with reading(self.engine) as session:
+            rows = session.execute(select(models.Watermark.shard, models.Watermark.lake_seq)).all()
+        return {shard: seq for shard, seq in rows}
+
+    def fault_reports(self, device_keys: list[int]) -> list[tuple[int, int, int | None]]:
+        """(device key, from, until) in ms of every report on these devices; until is None while it is open."""
+        wanted = set(device_keys)
+        with reading(self.engine) as session:
+            rows = session.execute(
+                select(models.FaultReport.device_key, models.FaultReport.start_ms, models.FaultReport.end_ms)
+            ).all()
+        return sorted((key, start, end) for key, start, end in rows if key in wanted)

@@ -1,0 +1,1 @@
+"""The anomaly detector: what is normal for a device, and how unlike normal a reading is."""

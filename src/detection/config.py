@@ -1,0 +1,132 @@
+"""Every constant of the detector, by name, with its reason."""
+
+from dataclasses import dataclass
+
+from ..exceptions import ConfigError
+
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorConfig:
+    """What a detector is told before it sees data. Lengths are in reporting intervals unless the name says else."""
+
+    learn_readings: int = 300
+    """A device is `learning` for so many of its own readings: five hours of minutes, enough for a level."""
+
+    half_lives: tuple[float, float, float] = (10.0, 60.0, 720.0)
+    """Residuals are smoothed at these: steps show at the first (5 and 20 were worse on SKAB), drifts at the last."""
+
+    noise_half_life: float = 20.0
+    """Memory of the short-term variance: a noisier sensor shows within half an hour of minutes."""
+
+    level_half_life: float = 100.0
+    """Memory of the level while a device learns (SKAB: the newest readings count most)."""
+
+    slow_half_life: float = 30.0
+    """Sensors also follow what others did over this time: heat comes late."""
+
+    settle_readings: int = 4320
+    """A level is the mean of so many readings before the limit below holds: three days of minutes, so that each hour
+    of the day has had its say. Five hours alone left levels off by half a spread."""
+
+    spread_prior_readings: tuple[float, float] = (50.0, 10.0)
+    spread_low: tuple[float, float] = (0.49, 0.01)
+    """What the type's variance weighs against a device's own, and the least that a device's may be of it: with a
+    season, when five quiet hours must not make the rest of the day odd, and without."""
+
+    gain_prior_readings: int = 1440
+    """What the type's own gain weighs against a device's: as much as a day of its readings."""
+
+    spread_half_life: float = 2880.0
+    """Memory of a device's own spread once it has learnt: two days, so that night and day both count."""
+
+    max_drift: float = 0.02
+    """A learnt level moves at most so many spreads in 1,440 intervals; a faster change is a fault, not a habit."""
+
+    relearn_readings: int = 20
+    """After an alarm has ended by itself the level moves freely for so many readings: devices often come back
+    elsewhere."""
+
+    word_readings: int = 60
+    """After an operator's word (new normal, repaired) the level moves freely for so many readings."""
+
+    relearn_gain: float = 0.15
+    """How far the level moves to each of those readings; 20 readings go 96 % of the way."""
+
+    value_clip: float = 1000.0
+    """Scaled values are cut here, so that a wild number can't overflow float32."""
+
+    residual_clip: float = 12.0
+    """Residuals are cut here before smoothing: one wild value must not blind the minutes after it."""
+
+    cross_clip: float = 30.0
+    """How far out a sensor may be and still speak for others: modes (off, defrost) are far out together."""
+
+    doubt: float = 5.0
+    """Past so many spreads, a sensor's word on the others is left out if they are less odd without it."""
+
+    leave_ratio: float = 0.5
+    """An alarm ends below this part of the level at which it began, or where healthy rows usually are. SKAB's F1 was
+    .74 without hysteresis, .86 with it."""
+
+    peak_ratio: float = 0.2
+    """... or below this part of its slowly decaying peak."""
+
+    peak_half_life: float = 400.0
+    """Memory of the peak."""
+
+    false_alerts_per_device_day: float = 1 / 30
+    """The budget that the detector's own alarm bit keeps: one false event per device and month."""
+
+    pointwise_tail: float = 1e-3
+    """The point-wise threshold, as benchmarks count: this tail of out-of-sample training rows."""
+
+    season_harmonics: int = 6
+    """Harmonics of the day: enough for the bell of a sunny day."""
+
+    week_harmonics: int = 6
+    """Harmonics of the week, besides; learnt from two weeks on."""
+
+    season_days: float = 1.5
+    """From so many days on a season is learnt; a shorter stretch can't tell a season from a drift."""
+
+    week_days: float = 13.5
+    """From so many days on the week is learnt too."""
+
+    ridge: float = 0.02
+    """Ridge of the cross-sensor regression, in units of a sensor's variance."""
+
+    cross_gain: float = 0.9
+    """The other sensors are listened to only where they cut the residual below this part, out of sample."""
+
+    shrinkage: float = 0.2
+    """Weight of the diagonal in the covariance used for whitening."""
+
+    channel_tail: float = 5e-3
+    """A channel (sensor and horizon) is scaled so that this part of healthy rows is past 1."""
+
+    wander_scale: float = 2.0
+    wander_power: float = 1.5
+    """Where training is shorter than a season, a sensor whose slow spread is more than half its row-to-row spread is
+    believed less: its smoothed residuals are scaled down by (scale * wander) ** power. On SKAB two sensors wander so;
+    with their word at full weight four rows in ten alarm falsely."""
+
+    max_rows: int = 600_000
+    """Training reads at most so many rows of a type, by leaving out whole devices at even distances."""
+
+    stuck_floor: float = 30.0
+    """No sensor is called stuck before it has been still for so long."""
+
+    stuck_factor: float = 3.0
+    """... and for so many times the longest stillness seen in training."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.half_lives[0] < self.half_lives[1] < self.half_lives[2]:
+            raise ConfigError(f"half_lives {self.half_lives}: expected three rising numbers of intervals")
+        if self.learn_readings < 10:
+            raise ConfigError(f"learn_readings {self.learn_readings}: expected 10 or more")
+        if self.false_alerts_per_device_day <= 0:
+            raise ConfigError(
+                f"false_alerts_per_device_day {self.false_alerts_per_device_day}: expected a number above 0"
+            )

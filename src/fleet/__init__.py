@@ -1,0 +1,1 @@
+"""The relational side: owners, users, sites, device types, devices, tokens, alerts, outbox."""

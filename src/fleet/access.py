@@ -1,0 +1,358 @@
+"""The one way of the web to the fleet database: every question names who asks, and sees what is theirs.
+
+What belongs to another owner does not exist for who asks: AccessError with status 404, never 403.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+
+from ..exceptions import AccessError, ConfigError, ConflictError
+from . import device_types, events, models
+from .database import among
+from .device_types import TypeEntry
+from .events import EventEntry
+from .owners import OwnerEntry, SiteEntry
+from .principal import Principal
+from .views import (
+    AlertCounts,
+    AlertQuery,
+    AlertTab,
+    AlertView,
+    ChannelView,
+    DeviceQuery,
+    DeviceView,
+    FaultReportView,
+    HistoryEntry,
+    JobView,
+    MaintenanceView,
+    NoticeView,
+    Page,
+)
+
+__all__ = ["Access", "Principal"]
+
+MAX_PAGE = 1000
+
+
+class Access:
+    """What `principal` may see. The session may be any of `database`; acts are in `acts.Acts`."""
+
+    def __init__(self, session: Session, principal: Principal) -> None:
+        self._session = session
+        self._principal = principal
+
+    # The fleet
+
+    def owners(self) -> list[OwnerEntry]:
+        """The owners they see, by name."""
+        query = select(models.Owner.id, models.Owner.name, models.Owner.created_ms).where(self._theirs(models.Owner.id))
+        return [OwnerEntry(*row) for row in self._session.execute(query.order_by(models.Owner.name))]
+
+    def sites(self) -> list[SiteEntry]:
+        """The sites they see, by name."""
+        query = select(models.Site).where(self._theirs(models.Site.owner_id))
+        return [_site(site) for site in self._session.scalars(query.order_by(models.Site.name, models.Site.id))]
+
+    def site(self, site_id: int) -> SiteEntry:
+        """One site. Raises AccessError (404)."""
+        query = select(models.Site).where(models.Site.id == site_id, self._theirs(models.Site.owner_id))
+        site = self._session.scalar(query)
+        if site is None:
+            raise AccessError(f"there is no site {site_id}", 404)
+        return _site(site)
+
+    def types(self) -> list[TypeEntry]:
+        """The types they see, in their newest versions: those of their owner and the shared ones."""
+        only = self._principal.only_owner
+        return [entry for entry in device_types.newest(self._session) if only is None or entry.owner_id in (None, only)]
+
+    def type(self, type_id: int) -> TypeEntry:
+        """One type in its newest version. Raises AccessError (404)."""
+        for entry in self.types():
+            if entry.type_id == type_id:
+                return entry
+        raise AccessError(f"there is no device type {type_id}", 404)
+
+    def device(self, device_id: str, owner: str | None = None) -> DeviceView:
+        """The device an owner calls so; `owner` names them where several do.
+
+        Raises AccessError (404), and ConflictError where who asks sees several devices of that id.
+        """
+        query = _devices().where(models.Device.device_id == device_id, self._theirs(models.Device.owner_id))
+        if owner is not None:
+            query = query.where(models.Owner.name == owner)
+        found = [_device(row) for row in self._session.execute(query.order_by(models.Owner.name)).mappings()]
+        if not found:
+            raise AccessError(f"there is no device {device_id!r}", 404)
+        if len(found) > 1:
+            names = ", ".join(repr(device.owner) for device in found)
+            raise ConflictError(
+                f"several owners have a device {device_id!r}: {names}; add ?owner=NAME with one of them"
+            )
+        return found[0]
+
+    def device_by_key(self, device_key: int) -> DeviceView:
+        """The device of a key. Raises AccessError (404)."""
+        found = self.devices_by_keys([device_key])
+        if not found:
+            raise AccessError(f"there is no device with the key {device_key}", 404)
+        return found[0]
+
+    def devices_by_keys(self, device_keys: Sequence[int]) -> list[DeviceView]:
+        """The devices of some keys, in the order of the keys, those they don't see left out."""
+        query = _devices().where(among(self._session, models.Device.id, device_keys))
+        query = query.where(self._theirs(models.Device.owner_id))
+        found = {device.key: device for device in map(_device, self._session.execute(query).mappings())}
+        return [found[key] for key in device_keys if key in found]
+
+    def devices(self, query: DeviceQuery) -> Page[DeviceView]:
+        """A page of the devices they see, sorted on the server; `query.cursor` is the `next` of the page before."""
+        first = models.Device.id if query.sort.endswith("registered") else models.Device.device_id
+        order = (first, models.Device.id)
+        chosen = _devices().where(*self._device_conditions(query))
+        rows, following = self._page(chosen, order, query.sort.startswith("-"), query.cursor, query.limit)
+        return Page([_device(row) for row in rows], following)
+
+    def device_keys(self, query: DeviceQuery) -> list[int]:
+        """The keys of all devices the query finds, whatever its page, in ascending order."""
+        conditions = self._device_conditions(query)
+        return list(self._session.scalars(select(models.Device.id).where(*conditions).order_by(models.Device.id)))
+
+    def maintenance(self, device_key: int) -> list[MaintenanceView]:
+        """A device's windows of maintenance, the newest first. Raises AccessError (404)."""
+        self.device_by_key(device_key)
+        columns = [getattr(models.Maintenance, name) for name in MaintenanceView.__struct_fields__]
+        query = select(*columns).where(models.Maintenance.device_key == device_key)
+        rows = self._session.execute(query.order_by(models.Maintenance.from_ms.desc(), models.Maintenance.id.desc()))
+        return [MaintenanceView(*row) for row in rows]
+
+    def fault_reports(self, device_key: int) -> list[FaultReportView]:
+        """A device's fault reports, the newest first. Raises AccessError (404)."""
+        self.device_by_key(device_key)
+        columns = [getattr(models.FaultReport, name) for name in FaultReportView.__struct_fields__]
+        query = select(*columns).where(models.FaultReport.device_key == device_key)
+        rows = self._session.execute(query.order_by(models.FaultReport.start_ms.desc(), models.FaultReport.id.desc()))
+        return [FaultReportView(*row) for row in rows]
+
+    # Alerts
+
+    def alerts(self, query: AlertQuery, now_ms: int) -> Page[AlertView]:
+        """A page of the alerts they see, the newest first; `now_ms` tells which silences still hold."""
+        chosen = _alerts().where(*self._alert_conditions(query, now_ms))
+        order = (models.Alert.fired_ms, models.Alert.id)
+        rows, following = self._page(chosen, order, True, query.cursor, query.limit)
+        return Page([_alert(row) for row in rows], following)
+
+    def alert_counts(self, query: AlertQuery, now_ms: int) -> AlertCounts:
+        """How many alerts each tab has for the query's filters, whatever its tab and page."""
+        conditions = self._alert_conditions(query, now_ms, with_tab=False)
+        counted = [func.count().filter(_tab(tab, now_ms)).label(tab) for tab in AlertCounts.__struct_fields__]
+        counts = select(*counted).select_from(models.Alert).outerjoin(models.Device).where(*conditions)
+        return AlertCounts(**self._session.execute(counts).mappings().one())
+
+    def alert(self, alert_id: int) -> AlertView:
+        """One alert. Raises AccessError (404)."""
+        query = _alerts().where(models.Alert.id == alert_id, self._theirs(models.Alert.owner_id))
+        row = self._session.execute(query).mappings().one_or_none()
+        if row is None:
+            raise AccessError(f"there is no alert {alert_id}", 404)
+        return _alert(row)
+
+    def alert_history(self, alert_id: int) -> list[HistoryEntry]:
+        """What happened to an alert, in order. Raises AccessError (404)."""
+        self.alert(alert_id)
+        history = models.AlertHistory
+        query = select(history.at_ms, history.what, history.who, history.text).where(history.alert_id == alert_id)
+        return [HistoryEntry(*row) for row in self._session.execute(query.order_by(history.at_ms, history.id))]
+
+    def notices(self, alert_id: int) -> list[NoticeView]:
+        """Who was told of an alert, in order. Raises AccessError (404)."""
+        self.alert(alert_id)
+        query = select(models.Outbox, models.Channel.name).join(
+            models.Channel, models.Channel.id == models.Outbox.channel_id
+        )
+        query = query.where(models.Outbox.alert_id == alert_id).order_by(models.Outbox.id)
+        return [
+            NoticeView(
+                channel=name,
+                news=str(notice.payload["event"]),
+                state=notice.state,
+                attempts=notice.attempts,
+                created_ms=notice.created_ms,
+                sent_ms=notice.sent_ms,
+                last_error=notice.last_error,
+            )
+            for notice, name in self._session.execute(query)
+        ]
+
+    # What else
+
+    def channels(self) -> list[ChannelView]:
+        """The channels they see, by name, without addresses and secrets."""
+        columns = [getattr(models.Channel, name) for name in ChannelView.__struct_fields__]
+        query = select(*columns).where(self._theirs(models.Channel.owner_id))
+        return [ChannelView(*row) for row in self._session.execute(query.order_by(models.Channel.name))]
+
+    def jobs(self, limit: int = 100) -> list[JobView]:
+        """Files that were or are taken in, the newest first."""
+        columns = [getattr(models.BackfillJob, name) for name in JobView.__struct_fields__]
+        query = select(*columns).where(self._theirs(models.BackfillJob.owner_id))
+        return [
+            JobView(*row) for row in self._session.execute(query.order_by(models.BackfillJob.id.desc()).limit(limit))
+        ]
+
+    def events(self, last_id: int, limit: int = 1000) -> list[EventEntry]:
+        """News after an id, oldest first."""
+        return events.after(self._session, last_id, limit, self._principal.only_owner)
+
+    # How
+
+    def _theirs(self, owner_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
+        only = self._principal.only_owner
+        return owner_id == only if not self._principal.sees_all else owner_id.is_not(None)
+
+    def _device_conditions(self, query: DeviceQuery) -> list[ColumnElement[bool]]:
+        device = models.Device
+        found = [self._theirs(device.owner_id)]
+        for column, wanted in ((device.type_id, query.type_id), (device.site_id, query.site_id)):
+            if wanted is not None:
+                found.append(column == wanted)
+        if query.owner_id is not None:
+            found.append(device.owner_id == query.owner_id)
+        if query.keys is not None:
+            found.append(among(self._session, device.id, query.keys))
+        if query.search.strip():
+            found.append(_has(query.search, device.device_id, device.name))
+        return found
+
+    def _alert_conditions(self, query: AlertQuery, now_ms: int, with_tab: bool = True) -> list[ColumnElement[bool]]:
+        alert = models.Alert
+        found = [self._theirs(alert.owner_id)]
+        if with_tab and query.tab != "all":
+            found.append(_tab(query.tab, now_ms))
+        if query.site_id is not None:
+            found.append(or_(alert.site_id == query.site_id, models.Device.site_id == query.site_id))
+        for name in ("kind", "severity", "device_key", "owner_id", "historic"):
+            if (wanted := getattr(query, name)) is not None:
+                found.append(getattr(alert, name) == wanted)
+        if query.until_ms is not None:
+            found.append(alert.fired_ms < query.until_ms)
+        if query.from_ms is not None:
+            found.append(or_(alert.resolved_ms.is_(None), alert.resolved_ms >= query.from_ms))
+        if query.search.strip():
+            found.append(_has(query.search, alert.sentence, models.Device.device_id, models.Device.name))
+        return found
+
+    def _page(
+        self, query: Select[Any], order: tuple[Any, Any], descending: bool, cursor: str | None, limit: int
+    ) -> tuple[Sequence[Any], str | None]:
+        """The rows of a page and the cursor of the next: the two values that its last row is sorted by."""
+        if not 1 <= limit <= MAX_PAGE:
+            raise ConfigError(f"limit {limit}: expected 1 to {MAX_PAGE}")
+        if cursor is not None:
+            place = tuple_(*_read_cursor(cursor, order))
+            query = query.where(tuple_(*order) < place if descending else tuple_(*order) > place)
+        query = query.add_columns(order[0].label("_first"), order[1].label("_second"))
+        query = query.order_by(*(column.desc() if descending else column for column in order)).limit(limit + 1)
+        rows = self._session.execute(query).mappings().all()
+        if len(rows) <= limit:
+            return rows, None
+        last = rows[limit - 1]
+        return rows[:limit], _write_cursor(last["_first"], last["_second"])
+
+
+def _devices() -> Select[Any]:
+    device = models.Device
+    names = ("owner_id", "device_id", "name", "type_id", "site_id", "latitude", "longitude", "tags", "registered_ms")
+    return (
+        select(
+            device.id.label("key"),
+            models.Owner.name.label("owner"),
+            models.DeviceType.name.label("type_name"),
+            models.Site.name.label("site"),
+            models.Site.time_zone,
+            *(getattr(device, name) for name in names),
+        )
+        .join(models.Owner, models.Owner.id == device.owner_id)
+        .join(models.DeviceType, models.DeviceType.id == device.type_id)
+        .outerjoin(models.Site, models.Site.id == device.site_id)
+    )
+
+
+def _alerts() -> Select[Any]:
+    alert, device = models.Alert, models.Device
+    acknowledged, silenced, confirmed = aliased(models.User), aliased(models.User), aliased(models.User)
+    joined = {"owner", "device_id", "device_name", "type_id", "site_id", "site", "time_zone"}
+    joined |= {"acknowledged_by", "silenced_by", "confirmed_by"}
+    site_id = func.coalesce(alert.site_id, device.site_id)
+    return (
+        select(
+            *(getattr(alert, name) for name in AlertView.__struct_fields__ if name not in joined),
+            models.Owner.name.label("owner"),
+            device.device_id,
+            device.name.label("device_name"),
+            device.type_id,
+            site_id.label("site_id"),
+            models.Site.name.label("site"),
+            models.Site.time_zone,
+            acknowledged.name.label("acknowledged_by"),
+            silenced.name.label("silenced_by"),
+            confirmed.name.label("confirmed_by"),
+        )
+        .join(models.Owner, models.Owner.id == alert.owner_id)
+        .outerjoin(device, device.id == alert.device_key)
+        .outerjoin(models.Site, models.Site.id == site_id)
+        .outerjoin(acknowledged, acknowledged.id == alert.acknowledged_by)
+        .outerjoin(silenced, silenced.id == alert.silenced_by)
+        .outerjoin(confirmed, confirmed.id == alert.confirmed_by)
+    )
+
+
+def _tab(tab: AlertTab | str, now_ms: int) -> ColumnElement[bool]:
+    alert = models.Alert
+    if tab == "resolved":
+        return alert.state == "resolved"
+    silenced = func.coalesce(alert.silenced_until_ms, 0) > now_ms
+    if tab == "silenced":
+        return and_(alert.state == "firing", silenced)
+    marked = alert.acknowledged_ms.is_not(None) if tab == "acknowledged" else alert.acknowledged_ms.is_(None)
+    return and_(alert.state == "firing", ~silenced, marked)
+
+
+def _has(search: str, *columns: InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    wanted = search.strip().lower()
+    return or_(*(func.lower(column).contains(wanted, autoescape=True) for column in columns))
+
+
+def _device(row: Any) -> DeviceView:
+    return DeviceView(**{name: row[name] for name in DeviceView.__struct_fields__})
+
+
+def _alert(row: Any) -> AlertView:
+    return AlertView(**{name: row[name] for name in AlertView.__struct_fields__})
+
+
+def _site(site: models.Site) -> SiteEntry:
+    return SiteEntry(**{name: getattr(site, name) for name in SiteEntry.__struct_fields__})
+
+
+def _write_cursor(first: str | int, second: int) -> str:
+    return base64.urlsafe_b64encode(json.dumps([first, second]).encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str, order: tuple[Any, Any]) -> list[str | int]:
+    """The two values a page ended with, of the kinds that its order has. Raises ConfigError."""
+    try:
+        values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        kinds = [column.type.python_type for column in order]
+        if isinstance(values, list) and [type(value) for value in values] == kinds:
+            return values
+    except (binascii.Error, ValueError):
+        pass
+    raise ConfigError(f"cursor {cursor!r}: expected the `next` of the page before, asked for in the same order")

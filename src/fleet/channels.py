@@ -1,0 +1,82 @@
+"""Channels in the database: where an owner is told; address and secret are encrypted."""
+
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy import Select, delete, insert, select
+from sqlalchemy.orm import Session
+
+from ..exceptions import AccessError, ConfigError, ConflictError
+from . import models
+from .models import SEVERITIES, ChannelKind, Severity
+from .secrets import Secrets
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A channel as its sender needs it, decrypted; never logged, never shown."""
+
+    kind: str
+    address: str
+    secret: str | None
+
+    def __repr__(self) -> str:
+        return f"Target({self.kind})"
+
+
+def add(
+    session: Session,
+    secrets: Secrets,
+    owner_id: int,
+    name: str,
+    target: Target,
+    now_ms: int,
+    *,
+    min_severity: Severity = "warning",
+    kinds: Sequence[str] | None = None,
+) -> int:
+    """Add a channel; return its id. Raises ConfigError on a bad severity, ConflictError where the name is taken."""
+    kind: ChannelKind = "webhook" if target.kind == "webhook" else "apprise"
+    if min_severity not in SEVERITIES:
+        raise ConfigError(f"min_severity {min_severity!r}: expected one of {', '.join(SEVERITIES)}")
+    taken = select(models.Channel.id).where(models.Channel.owner_id == owner_id, models.Channel.name == name)
+    if session.scalar(taken) is not None:
+        raise ConflictError(f"this owner has a channel {name!r} already; remove it first, or choose another name")
+    return session.execute(
+        insert(models.Channel)
+        .values(
+            owner_id=owner_id,
+            name=name,
+            kind=kind,
+            address=secrets.encrypt(target.address),
+            secret=None if target.secret is None else secrets.encrypt(target.secret),
+            min_severity=min_severity,
+            kinds=None if kinds is None else sorted(set(kinds)),
+            created_ms=now_ms,
+        )
+        .returning(models.Channel.id)
+    ).scalar_one()
+
+
+def target(session: Session, secrets: Secrets, owner_id: int, name: str) -> Target:
+    """A channel of an owner, decrypted. Raises AccessError (404), StorageError where the key is another."""
+    channel = session.scalar(_named(owner_id, name))
+    if channel is None:
+        raise AccessError(f"this owner has no channel {name!r}; `faultwatch channels list` shows them", 404)
+    return decrypted(secrets, channel.kind, channel.address, channel.secret)
+
+
+def decrypted(secrets: Secrets, kind: str, address: str, secret: str | None) -> Target:
+    """A channel's columns as its sender needs them. Raises StorageError where the key is another."""
+    return Target(kind, secrets.decrypt(address), None if secret is None else secrets.decrypt(secret))
+
+
+def remove(session: Session, owner_id: int, name: str) -> None:
+    """Remove a channel and its notices, sent or not. Raises AccessError (404)."""
+    channel = session.scalar(_named(owner_id, name))
+    if channel is None:
+        raise AccessError(f"this owner has no channel {name!r}; `faultwatch channels list` shows them", 404)
+    session.execute(delete(models.Channel).where(models.Channel.id == channel.id))
+
+
+def _named(owner_id: int, name: str) -> Select[models.Channel]:
+    return select(models.Channel).where(models.Channel.owner_id == owner_id, models.Channel.name == name)

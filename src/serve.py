@@ -1,0 +1,180 @@
+"""`faultwatch serve`: the live loop, the pages, or both, in one process behind one port."""
+
+import random
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .exceptions import ConfigError
+
+if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
+    from sqlalchemy import Engine
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from .service.gateway import Gateway
+    from .service.intake import Intake
+    from .settings import Settings
+    from .telemetry.lake import Lake
+
+STOP_S = 3
+"""How long requests under way may take once the service was told to stop."""
+
+
+def serve(
+    data: Annotated[Path | None, typer.Option(help="The data folder.", metavar="DIR")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    role: Annotated[
+        str | None, typer.Option(help="all, or only a part: loop (takes readings in, judges them) or web (pages).")
+    ] = None,
+) -> None:
+    """Take in readings, judge them, and show the dashboard."""
+    from .logs import configure
+    from .settings import load_settings
+
+    settings = load_settings(data=data, host=host, port=port, role=role)
+    configure(settings)
+    run(settings, ready=lambda address, link: typer.echo(_welcome(address, link), err=True))
+
+
+def run(settings: "Settings", ready: Callable[[str, str | None], None]) -> None:
+    """Serve until SIGTERM or Ctrl-C.
+
+    `ready` is called with the address once it answers, and with the one-time link of a first start. Raises
+    ConfigError where the port is taken, StorageError where the data folder is in use or something that was
+    answered for is missing; exits with 1 where the loop died of a bug.
+    """
+    import structlog
+    import uvicorn
+
+    from .fleet.database import connect, migrate
+    from .server import Server
+    from .service.live import Live, wall_ms
+    from .telemetry.lake import Lake
+
+    log = structlog.get_logger(__name__)
+    settings.data.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        listener = stack.enter_context(_listen(settings.host, settings.port))
+        address = _address(settings, listener)
+        engine = connect(settings.database_url)
+        stack.callback(engine.dispose)
+        migrate(engine)
+        lake = Lake(settings.lake_url, settings.storage_options())
+        live, gateway, pages, link = None, None, None, None
+        if settings.role != "web":
+            live = stack.enter_context(Live(settings, engine, lake))
+            gateway = _gateway(settings, engine, live.intake)
+            stack.callback(_notify(settings, engine, wall_ms))
+        if settings.role != "loop":
+            pages = _pages(settings, engine, lake)
+            link = _setup_link(engine, wall_ms(), address)
+        config = uvicorn.Config(
+            _together(gateway, pages),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=STOP_S,
+        )
+        shutdown = pages.state.shutdown if pages is not None else None
+        server = Server(config, on_start=lambda: ready(address, link), shutdown=shutdown)
+        if live is not None:
+            threading.Thread(target=_stop_when_failed, args=(live.failed, server), daemon=True).start()
+        log.info("serve.starting", role=settings.role, address=address, data=str(settings.data))
+        server.run(sockets=[listener])
+        if live is not None and live.failed.is_set():
+            raise SystemExit(1)
+
+
+def _pages(settings: "Settings", engine: "Engine", lake: "Lake") -> "FastAPI":
+    from .telemetry.published import PublishedReader
+    from .web.app import create_app
+
+    return create_app(settings, engine, lake, [PublishedReader(settings.data / "published" / "shard-0")])
+
+
+def _gateway(settings: "Settings", engine: "Engine", intake: "Intake") -> "Gateway":
+    from .fleet.tokens import Tokens
+    from .service.gateway import Gateway, GatewayLimits
+
+    return Gateway(intake, Tokens(engine).authenticate, GatewayLimits.of(settings))
+
+
+def _notify(settings: "Settings", engine: "Engine", clock: Callable[[], int]) -> Callable[[], None]:
+    """Start sending the outbox, where that is wanted; return what ends it."""
+    from .fleet.secrets import open_secrets
+    from .service.notifier import Notifier
+
+    if not settings.notifications:
+        return lambda: None
+    notifier = Notifier(engine, open_secrets(settings.secret_key_file), settings.base_url, clock, random.random)
+    notifier.start()
+    return notifier.stop
+
+
+def _setup_link(engine: "Engine", now_ms: int, address: str) -> str | None:
+    from .fleet.users import make_setup_link
+
+    token = make_setup_link(engine, now_ms)
+    return f"{address}/setup/{token}" if token else None
+
+
+def _together(gateway: "Gateway | None", pages: "FastAPI | None") -> "ASGIApp":
+    """Readings to the gateway, all else to the pages; either may be missing."""
+    from .service.gateway import PATH
+
+    async def app(scope: "Scope", receive: "Receive", send: "Send") -> None:
+        readings = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == PATH
+        target = gateway if gateway is not None and (readings or pages is None) else pages
+        if scope["type"] == "lifespan" and pages is None:
+            return await _no_lifespan(receive, send)
+        assert target is not None
+        await target(scope, receive, send)
+
+    return app
+
+
+async def _no_lifespan(receive: "Receive", send: "Send") -> None:
+    """The gateway has nothing to start or to end."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises ConfigError where the address can't be had."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise ConfigError(
+            f"can't listen on {host}:{port}: {error.strerror or error}; choose another with --port (0 takes a free one)"
+        ) from error
+
+
+def _address(settings: "Settings", listener: socket.socket) -> str:
+    """What people open: the address that was set, or this machine's with the port that was got."""
+    if settings.port:
+        return settings.base_url
+    return settings.base_url.replace(":0", f":{listener.getsockname()[1]}")
+
+
+def _welcome(address: str, link: str | None) -> str:
+    """What the terminal shows once the service answers."""
+    if link is None:
+        return f"faultwatch is ready: {address}  (Ctrl-C ends it)"
+    return f"faultwatch is ready. Make the first account, once, at:\n  {link}\n(Ctrl-C ends it)"
+
+
+def _stop_when_failed(failed: threading.Event, server: "uvicorn.Server") -> None:
+    failed.wait()
+    server.should_exit = True

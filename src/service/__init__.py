@@ -1,0 +1,1 @@
+"""The live service: readings in, log, scores, alerts, notifications."""

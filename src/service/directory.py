@@ -1,0 +1,89 @@
+"""`Directory`: devices and types as senders name them, and the device keys and type ids behind."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from ..exceptions import ConfigError
+from ..fleet.owners import slug_of
+from ..fleet.registry import is_device_id
+from ..telemetry.records import DeviceEntry
+from ..telemetry.schema import DeviceType
+
+
+class Registry(Protocol):
+    """What intake needs of the fleet's database (`fleet.registry.Registry`)."""
+
+    def types(self) -> Mapping[int, DeviceType]:
+        """Every type in its newest version, by type_id."""
+
+    def type_by_name(self, owner_id: int, name: str) -> int | None:
+        """The type that an owner means by a name."""
+
+    def reload_types(self) -> None:
+        """Read the types anew."""
+
+    def lookup(self, owner_id: int) -> Mapping[str, DeviceEntry]:
+        """An owner's devices by device_id."""
+
+    def register(
+        self, owner_id: int, items: Sequence[tuple[str, int, str | None]], now_ms: int
+    ) -> Sequence[DeviceEntry]:
+        """Make devices of (device_id, type_id, name of the site); one entry for each, in order."""
+
+
+class Directory:
+    """What intake knows of the fleet, remembered; used by one thread."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.types: Mapping[int, DeviceType] = registry.types()
+        self._named: dict[tuple[int, str], int | None] = {}
+        self._changed: dict[int, dict[str, DeviceEntry]] = {}
+
+    def find(self, owner_id: int, device_ids: Iterable[str]) -> list[DeviceEntry | None]:
+        """The devices that an owner means by their ids, None for each that is not theirs."""
+        known = self.registry.lookup(owner_id)
+        changed = self._changed.get(owner_id)
+        if not changed:
+            return list(map(known.get, device_ids))
+        return [changed.get(device_id) or known.get(device_id) for device_id in device_ids]
+
+    def type_id(self, owner_id: int, name: str) -> int | None:
+        """The type that an owner means by a name; None where there is none."""
+        if (owner_id, name) not in self._named:
+            found = self.registry.type_by_name(owner_id, name)
+            if found is None:
+                return None  # not remembered: senders could make up names without end
+            self._named[owner_id, name] = found if found in self.types else None
+        return self._named[owner_id, name]
+
+    def reload_types(self) -> None:
+        """A version of a type was logged: know it."""
+        self.registry.reload_types()
+        self.types = self.registry.types()
+        self._named.clear()
+
+    def learn(self, devices: Iterable[DeviceEntry]) -> None:
+        """Devices that others made or changed were logged: know them."""
+        for entry in devices:
+            if self.registry.lookup(entry.owner_id).get(entry.device_id) != entry:
+                self._changed.setdefault(entry.owner_id, {})[entry.device_id] = entry
+
+    def register(
+        self, owner_id: int, items: Sequence[tuple[str, int, str | None]], now_ms: int
+    ) -> Sequence[DeviceEntry]:
+        """Make devices. Raises StorageError where the database doesn't answer."""
+        return self.registry.register(owner_id, items, now_ms)
+
+
+def cannot_register(device_id: str, site: str | None) -> str | None:
+    """Why a new device may not be called so, or be at a site of that name; None where it may."""
+    if not is_device_id(device_id):
+        return f"device_id {device_id!r} can't be that of a new device: it has control characters or outer blanks"
+    if site is None:
+        return None
+    try:
+        slug_of(site)
+    except ConfigError as error:
+        return str(error)
+    return None

@@ -1,0 +1,218 @@
+"""The live loop: threads and timers around a shard.
+
+`intake` has the log's one writer; what it logs goes through a queue to the scorer, which owns the state; what the
+scorer gives goes to the keeper, which feeds the lake. A clock logs ticks, a listener logs what people said. Each
+thread waits out a database or lake that is gone; the log holds what they have yet to do.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import structlog
+from sqlalchemy import Engine
+
+from ..exceptions import StorageError
+from ..settings import Settings
+from ..telemetry import records
+from ..telemetry.lake import AnyTable, Lake
+from . import commands
+from .intake import Intake
+from .shard import Cut, Shard
+from .shard_state import Frozen
+
+log = structlog.get_logger(__name__)
+
+PUBLISH_S = 1.0
+"""Pages see news this often, or as rarely as makes publishing a tenth of the scorer's time."""
+LISTEN_S = 0.25
+MAX_WAIT_S = 30.0
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+
+
+def wall_ms() -> int:
+    """The wall's clock, ms since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    cut: Cut
+    frozen: Frozen | None
+
+
+class Live:
+    """Runs one shard until `stop`. `failed` is set where a thread died of a bug; the process should end then."""
+
+    def __init__(
+        self, settings: Settings, engine: Engine, lake: Lake, clock: Callable[[], int] = wall_ms, number: int = 0
+    ) -> None:
+        self.failed = threading.Event()
+        self._settings = settings
+        self._engine = engine
+        self._lake = lake
+        self._clock = clock
+        self.shard = Shard(settings, engine, lake, now_ms=clock(), number=number)
+        self._stopping = threading.Event()
+        self._logged: queue.SimpleQueue[tuple[int, records.Record] | None] = queue.SimpleQueue()
+        self._cuts: queue.SimpleQueue[_Kept | None] = queue.SimpleQueue()
+        self._keeping = threading.Event()
+        self._next_publish = self._next_cut = self._next_checkpoint = 0.0
+        self._cut_now = False
+        self.intake = Intake(
+            settings,
+            log=self.shard.log,
+            registry=self.shard.registry,
+            sink=lambda seq, record: self._logged.put((seq, record)),
+            newest=self.shard.state.newest(),
+            receipts=self.shard.receipts,
+            recent=self.shard.recent,
+            clock=clock,
+        )
+        jobs = {"scorer": self._score, "keeper": self._keep, "clock": self._tick, "listener": self._listen}
+        self._threads = {
+            name: threading.Thread(target=self._guard, args=(name, job), name=name) for name, job in jobs.items()
+        }
+
+    def start(self) -> None:
+        """Begin."""
+        now = time.monotonic()
+        self._next_cut, self._next_checkpoint = now + self._settings.lake_commit_s, now + self._settings.checkpoint_s
+        self.intake.start()
+        for thread in self._threads.values():
+            thread.start()
+
+    def stop(self) -> None:
+        """Answer what has come in, score it, save it, and let go of the shard."""
+        self._stopping.set()
+        for name in ("clock", "listener"):
+            self._threads[name].join()
+        self.intake.stop()
+        self._logged.put(None)
+        self._threads["scorer"].join()
+        self._cuts.put(None)
+        self._threads["keeper"].join()
+        self.shard.log.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.stop()
+
+    def _guard(self, name: str, job: Callable[[], None]) -> None:
+        try:
+            job()
+        except Exception:
+            log.exception("live.thread_died", thread=name)
+            self.failed.set()
+            self._stopping.set()
+
+    def _score(self) -> None:
+        """Apply records in their order; publish, and cut for the keeper, when it is time."""
+        while True:
+            self._when_due()
+            try:
+                item = self._logged.get(timeout=min(PUBLISH_S, self._settings.lake_commit_s))
+            except queue.Empty:
+                continue
+            if item is None:
+                break
+            seq, record = item
+            outcome = self.shard.state.apply(seq, record)
+            self._patiently("effects", lambda: self.shard.write_effects(outcome))
+            self.shard.hold(record, outcome)
+            self.intake.scored(record)
+            self._cut_now |= outcome.backfill is not None and outcome.backfill.last
+        self.shard.publish(self._clock())
+        self._hand_over(self.shard.state.freeze())
+
+    def _when_due(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_publish:
+            self.shard.publish(self._clock())
+            self._next_publish = time.monotonic() + max(PUBLISH_S, 9 * (time.monotonic() - now))
+        full = self.shard.pending_rows >= self._settings.max_queue_rows // 4
+        if self._keeping.is_set() and self.shard.pending_rows < self._settings.max_queue_rows:
+            return
+        if self._cut_now or full or now >= self._next_cut:
+            self._await_keeper()
+            due = now >= self._next_checkpoint
+            self._next_cut, self._cut_now = now + self._settings.lake_commit_s, False
+            if due:
+                self._next_checkpoint = now + self._settings.checkpoint_s
+            self._hand_over(self.shard.state.freeze() if due else None)
+
+    def _await_keeper(self) -> None:
+        """The lake is behind by more than memory should hold: wait, so that senders are told to."""
+        while self._keeping.is_set() and not self._stopping.wait(0.1):
+            pass
+
+    def _hand_over(self, frozen: Frozen | None) -> None:
+        self._keeping.set()
+        self._cuts.put(_Kept(self.shard.cut(), frozen))
+
+    def _keep(self) -> None:
+        """Feed the lake, save checkpoints, let go of old segments; compact once an hour."""
+        compacted_hour = self._clock() // HOUR_MS
+        while (kept := self._cuts.get()) is not None:
+            cut, frozen = kept.cut, kept.frozen
+            if not self._patiently("lake", lambda: self.shard.commit(cut)):
+                continue
+            if frozen is not None and self._patiently("checkpoint", lambda: self.shard.checkpoint(frozen)):
+                self.shard.trim()
+            self._keeping.clear()
+            if self._clock() // HOUR_MS > compacted_hour and not self._stopping.is_set():
+                compacted_hour = self._clock() // HOUR_MS
+                self._once("compaction", self._tidy)
+
+    def _tidy(self) -> None:
+        now_ms = self._clock()
+        tables: list[AnyTable] = [*self.shard.state.types, "quarantine", "events"]
+        for table in tables:
+            self._lake.compact(table, now_ms)
+            if self._settings.retention_days is not None:
+                self._lake.retain(table, self._settings.retention_days, now_ms)
+            self._lake.vacuum(table)
+
+    def _tick(self) -> None:
+        while not self._stopping.wait(self._until_closing()):
+            self.intake.submit([records.Tick(now_ms=self._clock())])
+
+    def _until_closing(self) -> float:
+        """Seconds until the next interval of some type is closed."""
+        now_ms, grace_ms = self._clock(), round(self._settings.tick_grace_s * 1000)
+        intervals = {state.spec.interval_ms for state in list(self.shard.state.types.values())} or {60_000}
+        nearest = min(interval - (now_ms - grace_ms) % interval for interval in intervals)
+        return min(60.0, max(0.05, nearest / 1000))
+
+    def _listen(self) -> None:
+        """Copy what people said into the log, each word once."""
+        listener = commands.Listener(self._engine, self._settings, self.intake, self.shard.commands_seen, self._clock)
+        while not self._stopping.wait(LISTEN_S):
+            self._once("commands", lambda: listener.poll(self._stopping))
+
+    def _once(self, what: str, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except StorageError as error:
+            log.warning("live.put_off", what=what, reason=str(error))
+
+    def _patiently(self, what: str, action: Callable[[], None]) -> bool:
+        """Do it, again and again while storage doesn't answer; False where the loop stopped before it did."""
+        wait = 0.1
+        while True:
+            try:
+                action()
+                return True
+            except StorageError as error:
+                log.error("live.waiting", what=what, reason=str(error), retry_in_s=wait)
+                if self._stopping.wait(wait) and wait > 2.0:
+                    return False
+                wait = min(MAX_WAIT_S, wait * 2)

@@ -1,0 +1,94 @@
+"""Models on disk and in the database: the folder each is kept in, and which one serves a type."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from sqlalchemy import Engine, func, insert, select, update
+
+from ..detection.detector import Detector
+from ..exceptions import ModelError
+from ..fleet import models
+from ..fleet.database import reading, writing
+from .type_state import Installed
+
+NAME_LENGTH = 12
+
+
+class ModelStore:
+    """Folders models/type-N/<first digits of the content's SHA-256> below the data folder, and their rows."""
+
+    def __init__(self, folder: Path, engine: Engine) -> None:
+        self._folder = folder
+        self._engine = engine
+
+    def path(self, type_id: int, name: str) -> Path:
+        """The folder of a model."""
+        return self._folder / f"type-{type_id}" / name
+
+    def load(self, type_id: int, name: str, version: int) -> Installed:
+        """Read a model. Raises ModelError where its folder is gone or damaged."""
+        path = self.path(type_id, name)
+        if not path.is_dir():
+            raise ModelError(f"model {name} of type {type_id} is not in {path}; restore the folder or train again")
+        return Installed(name, version, Detector.load(path))
+
+    def keep(self, type_id: int, detector: Detector, now_ms: int, note: str) -> Installed:
+        """Save a detector under its content's hash, give it the next version of its type, and make it champion.
+
+        The same detector keeps its folder and version, so that a replay of the log changes nothing.
+        """
+        name = self._save(type_id, detector)
+        with writing(self._engine) as session:
+            known = session.scalar(
+                select(models.TrainedModel.version).where(
+                    models.TrainedModel.type_id == type_id, models.TrainedModel.folder == name
+                )
+            )
+            if known is not None:
+                return Installed(name, known, detector)
+            newest = session.scalar(
+                select(func.max(models.TrainedModel.version)).where(models.TrainedModel.type_id == type_id)
+            )
+            version = (newest or 0) + 1
+            session.execute(
+                update(models.TrainedModel).where(models.TrainedModel.type_id == type_id).values(champion=False)
+            )
+            session.execute(
+                insert(models.TrainedModel).values(
+                    type_id=type_id, version=version, folder=name, trained_ms=now_ms, champion=True, note=note
+                )
+            )
+        return Installed(name, version, detector)
+
+    def champion(self, type_id: int) -> tuple[str, int] | None:
+        """Folder name and version of the model that serves a type, if one does."""
+        with reading(self._engine) as session:
+            row = session.execute(
+                select(models.TrainedModel.folder, models.TrainedModel.version).where(
+                    models.TrainedModel.type_id == type_id, models.TrainedModel.champion
+                )
+            ).one_or_none()
+        return (row.folder, row.version) if row else None
+
+    def _save(self, type_id: int, detector: Detector) -> str:
+        parent = self._folder / f"type-{type_id}"
+        parent.mkdir(parents=True, exist_ok=True)
+        waiting = Path(tempfile.mkdtemp(dir=parent, prefix=".saving-"))
+        try:
+            detector.save(waiting)
+            name = _content_hash(waiting)
+            if not self.path(type_id, name).exists():
+                os.replace(waiting, self.path(type_id, name))
+        finally:
+            shutil.rmtree(waiting, ignore_errors=True)
+        return name
+
+
+def _content_hash(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:NAME_LENGTH]

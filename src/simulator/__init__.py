@@ -1,0 +1,1 @@
+"""A simulated fleet with weather, seasons, operating modes and faults."""

@@ -1,0 +1,1 @@
+"""Readings on their way: device types, row checks, the log, the lake, checkpoints."""

@@ -1,0 +1,157 @@
+"""Checkpoints: the state arrays of a shard as one checksummed file, written beside the last and renamed.
+
+A file is: magic, length of the table of contents, its CRC-32; the table as JSON (number of the record it
+stands for, what the caller adds, and name, dtype, shape, place and CRC-32 of each array); the arrays,
+each at a multiple of 64 bytes.
+"""
+
+import math
+import os
+import struct
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import structlog
+
+from ..exceptions import StorageError
+
+log = structlog.get_logger(__name__)
+
+Arrays = dict[str, npt.NDArray[np.generic]]
+
+KEPT = 2
+"""How many checkpoints stay: the newest, and one more for when it turns out to be damaged."""
+
+_MAGIC = b"FWSTATE1"
+_HEADER = struct.Struct("<8sII")
+_ALIGNMENT = 64
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+    crc: int
+
+
+class _Contents(msgspec.Struct, frozen=True):
+    seq: int
+    meta: dict[str, object]
+    arrays: tuple[_Entry, ...]
+
+
+def save(folder: Path, seq: int, arrays: Mapping[str, npt.NDArray[np.generic]], meta: Mapping[str, object]) -> Path:
+    """Write the state after record `seq`; return its file once it is on disk, and keep the one before it.
+
+    `meta` must be JSON. The arrays must not change meanwhile. Raises StorageError where the file can't be
+    written; what was there before stays.
+    """
+    solid = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    header, entries = _lay_out(seq, solid, meta)
+    path = folder / f"{seq:020d}.state"
+    waiting = path.with_suffix(".tmp")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with waiting.open("wb") as file:
+            file.write(header)
+            for entry in entries:
+                file.seek(entry.offset)
+                file.write(_bytes_of(solid[entry.name]))
+            file.truncate()
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(waiting, path)
+        _fsync_folder(folder)
+    except OSError as error:
+        with suppress(OSError):
+            waiting.unlink()
+        raise StorageError(
+            f"the checkpoint {path} could not be written: {error.strerror}. The one before it stays in use;"
+            " free space on that disk, or repair it"
+        ) from error
+    _drop_old(folder)
+    return path
+
+
+def load_latest(folder: Path) -> tuple[int, Arrays, dict[str, object]] | None:
+    """Return (number of its record, arrays, meta) of the newest whole checkpoint, None where there is none.
+
+    The arrays are the caller's to change. A damaged file is passed over with a warning.
+    """
+    for path in sorted(folder.glob("*.state"), reverse=True):
+        try:
+            return _load(path)
+        except (StorageError, OSError) as error:
+            log.warning("checkpoint.damaged", file=str(path), reason=str(error), action="trying the one before it")
+    return None
+
+
+def _lay_out(
+    seq: int, arrays: Mapping[str, npt.NDArray[np.generic]], meta: Mapping[str, object]
+) -> tuple[bytes, tuple[_Entry, ...]]:
+    """Return the header with the table of contents, and the entries with their places in the file."""
+    for name, array in arrays.items():
+        if array.dtype.hasobject or array.dtype.names:
+            raise StorageError(f"array {name!r} is of {array.dtype}; a checkpoint holds plain numbers only")
+    sums = {name: zlib.crc32(_bytes_of(array)) for name, array in arrays.items()}
+    start = 0
+    while True:
+        offset, entries = start, []
+        for name, array in arrays.items():
+            entries.append(_Entry(name, array.dtype.str, array.shape, offset, sums[name]))
+            offset = _aligned(offset + array.nbytes)
+        table = msgspec.json.encode(_Contents(seq, dict(meta), tuple(entries)))
+        needed = _aligned(_HEADER.size + len(table))
+        if needed <= start or not entries:
+            return _HEADER.pack(_MAGIC, len(table), zlib.crc32(table)) + table, tuple(entries)
+        start = needed + _ALIGNMENT
+
+
+def _load(path: Path) -> tuple[int, Arrays, dict[str, object]]:
+    with path.open("rb") as file:
+        head = file.read(_HEADER.size)
+        if len(head) < _HEADER.size or head[:8] != _MAGIC:
+            raise StorageError("it doesn't begin as a checkpoint does")
+        _, length, crc = _HEADER.unpack(head)
+        table = file.read(length)
+        if len(table) < length or zlib.crc32(table) != crc:
+            raise StorageError("the checksum of its table of contents is wrong")
+        contents = msgspec.json.decode(table, type=_Contents)
+        arrays: Arrays = {}
+        for entry in contents.arrays:
+            array = np.empty(math.prod(entry.shape), np.dtype(entry.dtype))
+            file.seek(entry.offset)
+            into = _bytes_of(array)
+            if file.readinto(into) < len(into) or zlib.crc32(into) != entry.crc:
+                raise StorageError(f"the checksum of array {entry.name!r} is wrong")
+            arrays[entry.name] = array.reshape(entry.shape)
+    return contents.seq, arrays, contents.meta
+
+
+def _bytes_of(array: npt.NDArray[np.generic]) -> memoryview:
+    return array.reshape(-1).view(np.uint8).data if array.size else memoryview(bytearray())
+
+
+def _aligned(offset: int) -> int:
+    return -(-offset // _ALIGNMENT) * _ALIGNMENT
+
+
+def _drop_old(folder: Path) -> None:
+    for leftover in folder.glob("*.tmp"):
+        leftover.unlink()
+    for path in sorted(folder.glob("*.state"), reverse=True)[KEPT:]:
+        path.unlink()
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

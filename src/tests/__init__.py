@@ -1,0 +1,1 @@
+"""The tests mirror the package: `src/tests/<folder>/test_<module>.py`."""

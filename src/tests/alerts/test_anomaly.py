@@ -1,0 +1,193 @@
+"""Anomaly alerts: k of n readings past the threshold, hysteresis, severity, budget, cap, backfill."""
+
+import math
+
+import pytest
+
+from ...alerts.engine import Cause, EngineConfig, Kind, Mark, Severity, State, Status, WordKind
+from .fleet import BETWEEN, CALM, GRAVE, HOUR, MINUTE, ODD, START, Fleet, endings, firings, moves
+
+A, I, P, F, R = Kind.ANOMALY, State.INACTIVE, State.PENDING, State.FIRING, State.RESOLVED
+
+
+def test_first_odd_reading_is_pending_and_the_third_of_five_fires() -> None:
+    fleet = Fleet()
+    assert moves(fleet.run([CALM, ODD])) == [(A, I, P)]
+    assert moves(fleet.run([CALM, ODD, CALM])) == []
+    assert fleet.status() == Status.HEALTHY
+    assert moves(fleet.run([ODD])) == [(A, P, F)]
+    assert fleet.status() == Status.SUSPECT
+    assert fleet.state.status_since[0] == fleet.now
+
+
+def test_three_odd_readings_further_apart_than_five_do_not_fire() -> None:
+    fleet = Fleet()
+    assert not firings(fleet.run([ODD, CALM, CALM, CALM, CALM, ODD, CALM, CALM, CALM, CALM, ODD]))
+
+
+def test_pending_that_comes_to_nothing_goes_back() -> None:
+    fleet = Fleet()
+    assert moves(fleet.run([ODD, CALM, CALM, CALM, CALM, CALM])) == [(A, I, P), (A, P, I)]
+
+
+def test_clears_after_ten_calm_readings_in_a_row_only() -> None:
+    fleet = Fleet()
+    fleet.run([ODD] * 3)
+    assert moves(fleet.run([CALM] * 9 + [BETWEEN] + [CALM] * 9)) == []
+    assert moves(fleet.run([CALM])) == [(A, F, R)]
+    assert fleet.status() == Status.HEALTHY
+
+
+def test_unscored_readings_count_neither_way() -> None:
+    fleet = Fleet()
+    assert moves(fleet.run([ODD, math.nan, ODD, math.nan, math.nan, math.nan, ODD])) == [(A, I, P), (A, P, F)]
+    assert not endings(fleet.run([CALM] * 9 + [math.nan] * 5))
+    assert endings(fleet.run([CALM]))
+
+
+def test_says_when_the_first_signs_were_which_reading_did_it_and_when_it_was_pending() -> None:
+    fleet = Fleet()
+    fleet.run([BETWEEN, CALM, BETWEEN, BETWEEN, ODD, ODD])
+    (fired,) = firings(fleet.run([ODD]))
+    assert fired.first_signs_ms == START + 3 * MINUTE  # the reading at 1 was over before it came to anything
+    assert (fired.pending_ms, fired.at_ms, fired.row) == (START + 5 * MINUTE, START + 7 * MINUTE, 0)
+    assert (fired.severity, fired.cause, fired.rule) == (Severity.WARNING, Cause.READING, -1)
+
+
+def test_far_past_is_critical_at_once_or_as_an_update_of_the_open_alert() -> None:
+    (fired,) = firings(Fleet().run([GRAVE] * 3))
+    assert fired.severity == Severity.CRITICAL
+    fleet = Fleet()
+    fleet.run([ODD] * 3)
+    (update,) = fleet.run([GRAVE] * 5)
+    assert update.is_update
+    assert (update.severity, update.cause) == (Severity.CRITICAL, Cause.SEVERITY)
+    assert not fleet.run([ODD] * 5)
+
+
+def test_past_the_owners_budget_of_the_day_alerts_open_as_info_but_critical_stays_critical() -> None:
+    fleet = Fleet(90)  # 90 devices: three a day
+    for slot in range(4):
+        fleet.run([ODD] * 3, slot)
+    *within, over = firings(fleet.seen)
+    assert [each.severity for each in within] == [Severity.WARNING] * 3
+    assert (over.severity, over.marks) == (Severity.INFO, Mark.OVER_BUDGET)
+    assert fleet.status(3) == Status.SUSPECT
+    (grave,) = firings(fleet.run([GRAVE] * 3, 5))
+    assert grave.severity == Severity.CRITICAL
+    assert [each.severity for each in fleet.run([GRAVE] * 3, 3)] == [Severity.CRITICAL]
+    fleet.now += 24 * HOUR
+    assert firings(fleet.run([ODD] * 3, 6))[0].severity == Severity.WARNING
+
+
+def test_alerts_that_open_at_the_same_moment_do_not_use_up_each_others_budget() -> None:
+    fleet = Fleet(30)
+    for _ in range(3):
+        fleet.now += MINUTE
+        fleet.send(range(20), ODD)
+    assert {each.severity for each in firings(fleet.seen)} == {Severity.WARNING}
+    assert firings(fleet.run([ODD] * 3, 25))[0].severity == Severity.INFO
+
+
+def test_at_most_four_an_hour_then_held_and_once_the_hour_is_over_fired_once_as_flapping() -> None:
+    fleet = Fleet(config=EngineConfig(anomaly_clear=2))
+    for _ in range(4):
+        assert len(firings(fleet.run([ODD, ODD, ODD, CALM, CALM]))) == 1
+    changed = fleet.run([ODD] * 5)
+    assert moves(changed) == [(A, I, P), (A, P, P)]
+    assert changed[1].cause == Cause.CAP
+    assert changed[1].marks == Mark.FLAPPING | Mark.HELD
+    assert fleet.status() == Status.SUSPECT
+    (fired,) = fleet.run([ODD] * 40)
+    assert moves([fired]) == [(A, P, F)]
+    assert fired.marks == Mark.FLAPPING | Mark.OVER_BUDGET
+    assert fired.at_ms >= START + 3 * MINUTE + HOUR
+
+
+def test_held_alert_that_is_over_before_the_hour_is_never_fires() -> None:
+    fleet = Fleet(config=EngineConfig(anomaly_clear=2, cap=1))
+    fleet.run([ODD, ODD, ODD, CALM, CALM])
+    assert moves(fleet.run([ODD, ODD, ODD, BETWEEN, BETWEEN, BETWEEN, BETWEEN, BETWEEN, BETWEEN])) == [
+        (A, I, P),
+        (A, P, P),
+    ]
+    assert moves(fleet.run([CALM, CALM])) == [(A, P, I)]
+
+
+def test_backfilled_rows_open_historic_alerts_by_their_own_time_and_the_state_carries_on_into_live() -> None:
+    fleet = Fleet()
+    then = START - 100 * HOUR
+    for minute in range(3):
+        fleet.send(0, ODD, ts=then + minute * MINUTE, live=False)
+    (fired,) = firings(fleet.seen)
+    assert (fired.historic, fired.at_ms, fired.marks) == (True, then + 2 * MINUTE, Mark.HISTORIC)
+    assert fired.severity == Severity.WARNING
+    assert fleet.status() == Status.SUSPECT
+    (over,) = fleet.run([CALM] * 10)
+    assert (over.historic, over.marks, over.to_state) == (False, Mark.HISTORIC, State.RESOLVED)
+
+
+def test_historic_alerts_use_no_budget() -> None:
+    fleet = Fleet(30)
+    for minute in range(3):
+        fleet.send(0, ODD, ts=START - HOUR + minute * MINUTE, live=False)
+    assert firings(fleet.run([ODD] * 3, 1))[0].severity == Severity.WARNING
+
+
+def test_late_rows_never_reopen_the_past() -> None:
+    fleet = Fleet()
+    fleet.run([CALM])
+    for minute in range(10):
+        assert fleet.send(0, GRAVE, ts=fleet.now - minute * MINUTE) == []
+
+
+@pytest.mark.parametrize("learning", [True, False])
+def test_learning_is_a_status_until_something_worse_is_true(learning: bool) -> None:
+    fleet = Fleet()
+    assert fleet.status() == Status.LEARNING
+    fleet.now += MINUTE
+    fleet.send(learning=learning)
+    assert fleet.status() == (Status.LEARNING if learning else Status.HEALTHY)
+    for _ in range(3):
+        fleet.now += MINUTE
+        fleet.send(0, ODD, learning=learning)
+    assert fleet.status() == Status.SUSPECT
+
+
+def test_dismissed_alert_does_not_open_again_before_it_has_been_over_once() -> None:
+    fleet = Fleet()
+    fleet.run([ODD] * 3)
+    (closed,) = fleet.say(WordKind.DISMISS, alert=Kind.ANOMALY)
+    assert (closed.to_state, closed.cause) == (State.RESOLVED, Cause.DISMISSED)
+    assert fleet.status() == Status.HEALTHY
+    assert fleet.run([ODD] * 20) == []
+    assert fleet.run([CALM] * 10) == []
+    assert moves(fleet.run([ODD] * 3)) == [(A, I, P), (A, P, F)]
+
+
+def test_dismissed_alert_opens_again_when_it_becomes_critical() -> None:
+    fleet = Fleet()
+    fleet.run([ODD] * 3)
+    fleet.say(WordKind.DISMISS)
+    assert moves(fleet.run([GRAVE] * 3)) == [(A, I, P), (A, P, F)]
+
+
+def test_new_normal_closes_anomalies_and_pending_ones() -> None:
+    fleet = Fleet()
+    fleet.run([ODD])
+    (closed,) = fleet.say(WordKind.NEW_NORMAL)
+    assert (closed.from_state, closed.to_state, closed.cause) == (P, I, Cause.NEW_NORMAL)
+
+
+def test_confirmed_alert_stays_and_its_device_is_faulty_until_repaired() -> None:
+    fleet = Fleet()
+    fleet.run([ODD] * 3)
+    (update,) = fleet.say(WordKind.CONFIRM, alert=Kind.ANOMALY)
+    assert (update.marks, update.is_update) == (Mark.CONFIRMED, True)
+    assert fleet.say(WordKind.CONFIRM, alert=Kind.ANOMALY) == []
+    assert fleet.run([CALM] * 30) == []
+    assert fleet.status() == Status.FAULTY
+    (closed,) = fleet.say(WordKind.REPAIRED)
+    assert (closed.to_state, closed.cause) == (R, Cause.REPAIRED)
+    assert fleet.status() == Status.HEALTHY
+    assert moves(fleet.run([ODD] * 3)) == [(A, I, P), (A, P, F)]

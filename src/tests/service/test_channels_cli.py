@@ -1,0 +1,63 @@
+"""`faultwatch channels`, as an owner's admin uses it."""
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from ...cli import app
+from ...exceptions import FaultwatchError
+from .receivers import Receiver, receiver
+
+
+@pytest.fixture
+def taker() -> Iterator[Receiver]:
+    with receiver() as running:
+        yield running
+
+
+def run(data: Path, *arguments: str) -> str:
+    done = CliRunner().invoke(app, [*arguments, "--data", str(data)])
+    if isinstance(done.exception, FaultwatchError):
+        raise done.exception
+    assert done.exit_code == 0, (done.output, done.exception)
+    return done.stdout
+
+
+def test_a_webhook_from_adding_to_removing(tmp_path: Path, taker: Receiver) -> None:
+    run(tmp_path, "owners", "add", "Nordwind")
+    secret = run(tmp_path, "channels", "add", "ops", f"{taker.url}/hook", "--kind", "silent").strip()
+    assert run(tmp_path, "channels", "test", "ops") == "channel 'ops' took the test message\n"
+    [request] = taker.got
+    signed = request.headers["X-Faultwatch-Timestamp"].encode() + b"." + request.body
+    expected = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+    assert request.headers["X-Faultwatch-Signature"] == f"sha256={expected}"
+    listed = run(tmp_path, "channels", "list")
+    assert listed.splitlines()[1].split("\t")[:5] == ["ops", "Nordwind", "webhook", "warning", "silent"]
+    assert secret not in listed and taker.url not in listed
+    with pytest.raises(FaultwatchError, match="has a channel 'ops' already"):
+        run(tmp_path, "channels", "add", "ops", f"{taker.url}/hook")
+    taker.answers["/hook"] = [410]
+    with pytest.raises(FaultwatchError, match="answered 410"):
+        run(tmp_path, "channels", "test", "ops")
+    run(tmp_path, "channels", "remove", "ops")
+    with pytest.raises(FaultwatchError, match="no channel 'ops'; `faultwatch channels list`"):
+        run(tmp_path, "channels", "remove", "ops")
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+def test_an_apprise_channel_has_no_secret(tmp_path: Path, taker: Receiver) -> None:
+    run(tmp_path, "owners", "add", "Nordwind")
+    assert run(tmp_path, "channels", "add", "chat", taker.url.replace("http", "json", 1) + "/a") == ""
+    run(tmp_path, "channels", "test", "chat")
+    assert taker.paths() == ["/a"]
+    with pytest.raises(FaultwatchError, match="Apprise doesn't know this kind"):
+        run(tmp_path, "channels", "add", "other", "nonsense")
+
+
+def test_without_an_owner_there_is_nobody_to_tell(tmp_path: Path) -> None:
+    with pytest.raises(FaultwatchError, match="there is no owner yet"):
+        run(tmp_path, "channels", "add", "ops", "https://example.org/hook")

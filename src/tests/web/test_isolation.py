@@ -1,0 +1,182 @@
+"""Every route x every role x own and another owner's: what is another's doesn't exist, and only who may acts.
+
+A route that this table doesn't know fails the test: whoever adds one says here who may use it.
+"""
+
+from contextlib import closing
+
+import httpx
+import pytest
+from fastapi.routing import iter_route_contexts
+
+from .conftest import Running, app_of
+from .world import World
+
+
+def about(world: World, own: bool) -> dict[str, str]:
+    """What a route's parameters stand for, of the owner's own things or of another owner's."""
+    return {
+        "device_id:path": world.suspect if own else "moor-2",
+        "alert_id": str(world.alerts["inverter" if own else "other"]),
+        "token": "no-such-link",
+    }
+
+
+# kind, and for posts what is sent. "look" is for who is signed in; "read" for the API as well; "act" changes something.
+ROUTES: dict[str, tuple[str, dict[str, object]]] = {
+    "GET /healthz": ("public", {}),
+    "GET /api/v1/openapi.json": ("public", {}),
+    "GET /sign-in": ("public", {}),
+    "POST /sign-in": ("public", {"email": "nobody@example.com", "password": "wrong wrong wrong"}),
+    "GET /setup/{token}": ("link", {}),
+    "POST /setup/{token}": ("link", {"email": "x@example.com", "password": "long enough, surely", "name": "X"}),
+    "POST /sign-out": ("leave", {}),
+    "GET /": ("look", {}),
+    "GET /devices": ("look", {}),
+    "GET /alerts": ("look", {}),
+    "GET /devices/{device_id:path}": ("look", {}),
+    "POST /alerts/bulk": ("form", {"act": "acknowledge"}),
+    "POST /alerts/{alert_id}/acknowledge": ("form", {}),
+    "POST /alerts/{alert_id}/silence": ("form", {"minutes": 60}),
+    "POST /alerts/{alert_id}/end-silence": ("form", {}),
+    "POST /alerts/{alert_id}/confirm": ("form", {"kind": "leak"}),
+    "POST /alerts/{alert_id}/dismiss": ("form", {"reason": "normal_operation"}),
+    "POST /alerts/{alert_id}/repaired": ("form", {}),
+    "POST /devices/{device_id:path}/repaired": ("form", {}),
+    "POST /devices/{device_id:path}/maintenance": ("form", {"reason": "look"}),
+    "GET /api/v1/devices": ("read", {}),
+    "GET /api/v1/devices/{device_id:path}": ("read", {}),
+    "GET /api/v1/devices/{device_id:path}/readings": ("read", {}),
+    "GET /api/v1/alerts": ("read", {}),
+    "GET /api/v1/alerts/{alert_id}": ("read", {}),
+    "GET /api/v1/fleet": ("read", {}),
+    "GET /api/v1/fleet/grid": ("read", {}),
+    "GET /api/v1/fleet/day": ("read", {}),
+    "GET /api/v1/events": ("stream", {}),
+    "POST /api/v1/alerts/{alert_id}/acknowledge": ("act", {}),
+    "POST /api/v1/alerts/{alert_id}/silence": ("act", {"until": "LATER"}),
+    "POST /api/v1/alerts/{alert_id}/confirm": ("act", {"kind": "leak"}),
+    "POST /api/v1/alerts/{alert_id}/dismiss": ("act", {"reason": "normal_operation"}),
+    "POST /api/v1/alerts/{alert_id}/repaired": ("act", {}),
+    "POST /api/v1/devices/{device_id:path}/maintenance": ("act", {"reason": "look"}),
+    "POST /api/v1/devices/{device_id:path}/repaired": ("act", {}),
+}
+ROLES = ("viewer", "read token", "write token", "nobody", "owner", "operator", "admin")
+SEES_ALL = ("operator", "admin")
+SIGNED_IN = ("viewer", "owner", "operator", "admin")
+
+
+def routes_of(world: World) -> set[str]:
+    """Every route of the application as "METHOD path"."""
+    contexts = iter_route_contexts(app_of(world).routes)
+    return {
+        f"{method} {context.path}" for context in contexts for method in (context.methods or set()) if method != "HEAD"
+    }
+
+
+def test_the_table_knows_every_route(template: World) -> None:
+    assert routes_of(template) == set(ROUTES)
+
+
+def client_of(calm_server: Running, role: str) -> httpx.Client:
+    """Somebody of that role of the first owner."""
+    if role in SIGNED_IN:
+        return calm_server.sign_in(role)
+    token = {"read token": "read", "write token": "write"}.get(role)
+    headers = {"Authorization": f"Bearer {calm_server.world.tokens[token]}"} if token else {}
+    return httpx.Client(base_url=calm_server.url, headers=headers, timeout=20)
+
+
+def expected(kind: str, role: str, own: bool, with_subject: bool) -> set[int]:
+    """The statuses that are right."""
+    done = {"form": {303, 409}, "act": {200, 409}}.get(kind, {200})
+    if kind in ("look", "form") and role not in SIGNED_IN:
+        return {303}  # to the sign-in page
+    if kind in ("read", "act", "stream") and role == "nobody":
+        return {401}
+    if kind in ("read", "act", "stream") and role == "write token":
+        return {403}
+    if with_subject and not own and role not in SEES_ALL:
+        return {404}
+    if kind in ("form", "act") and role in ("viewer", "read token"):
+        return {403}
+    return done
+
+
+def send(client: httpx.Client, world: World, route: str, own: bool) -> httpx.Response:
+    """Ask as a browser's form or as a script would."""
+    method, path = route.split(" ", 1)
+    kind, body = ROUTES[route]
+    for name, value in about(world, own).items():
+        path = path.replace("{" + name + "}", value)
+    if kind == "stream":
+        with client.stream(method, path) as answer:
+            if answer.status_code != 200:
+                answer.read()
+            return answer
+    if method == "GET":
+        return client.get(path)
+    if path.endswith("/bulk"):
+        body = {**body, "ids": about(world, own)["alert_id"]}
+    if kind == "act":
+        later = "2999-01-01T00:00:00Z"  # too far ahead: an answer of 422 says that it was allowed so far
+        return client.post(path, json={name: later if value == "LATER" else value for name, value in body.items()})
+    return client.post(path, data={**body, "csrf_token": client.headers.get("X-CSRF-Token", ""), "back": "/"})
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_who_may_what(calm_server: Running, role: str) -> None:
+    wrong = []
+    with closing(client_of(calm_server, role)) as client:
+        for route, (kind, _) in ROUTES.items():
+            if kind in ("public", "link", "leave"):
+                continue
+            for own in (True, False):
+                with_subject = "{" in route or route.endswith("/bulk")
+                if not own and not with_subject:
+                    continue
+                answer = send(client, calm_server.world, route, own)
+                right = expected(kind, role, own, with_subject)
+                if route.endswith("/api/v1/alerts/{alert_id}/silence") and 200 in right:
+                    right = right | {422}
+                where = f"{role}, {'own' if own else 'other'}: {route}"
+                if answer.status_code not in right:
+                    wrong.append(f"{where} answered {answer.status_code}, expected {sorted(right)}")
+                if kind in ("look", "form") and role not in SIGNED_IN:
+                    assert answer.headers["location"].startswith("/sign-in"), where
+                hidden = own and role not in SEES_ALL and kind in ("read", "look") and answer.status_code == 200
+                if hidden and "moor" in answer.text.lower():
+                    wrong.append(f"{where} tells of another owner's devices")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_nothing_is_done_without_the_sessions_own_token(calm_server: Running) -> None:
+    client = calm_server.sign_in("admin")
+    client.headers.pop("X-CSRF-Token")
+    for route, (kind, _) in ROUTES.items():
+        if kind in ("form", "act", "leave"):
+            answer = send(client, calm_server.world, route, True)
+            assert answer.status_code == 403, f"{route} answered {answer.status_code}"
+            assert "page of your session" in answer.json()["detail"]
+    client.close()
+
+
+def test_a_sign_in_from_another_site_is_refused(calm_server: Running) -> None:
+    sent = {"email": "admin@example.com", "password": "correct horse battery"}
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
+        answer = httpx.post(f"{calm_server.url}/sign-in", data=sent, headers=headers)
+        assert answer.status_code == 403
+        assert "set-cookie" not in answer.headers
+
+
+def test_a_set_up_link_that_does_not_hold_leads_nowhere(calm_server: Running) -> None:
+    assert httpx.get(f"{calm_server.url}/setup/guessed").status_code == 404
+    sent = {"email": "x@example.com", "password": "long enough, surely", "name": "X"}
+    assert httpx.post(f"{calm_server.url}/setup/guessed", data=sent).status_code == 404
+
+
+def test_a_sign_in_goes_on_to_this_site_only(calm_server: Running) -> None:
+    sent = {"email": "owner@example.com", "password": "correct horse battery"}
+    for target in ("https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)"):
+        answer = httpx.post(f"{calm_server.url}/sign-in", data={**sent, "next": target})
+        assert answer.headers["location"] == "/"

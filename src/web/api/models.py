@@ -1,0 +1,159 @@
+"""What the API answers and takes, as OpenAPI describes it."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+Status = Literal["learning", "healthy", "suspect", "faulty", "silent", "maintenance"]
+
+
+class Device(BaseModel):
+    """A device, its status and its newest reading."""
+
+    device_id: str
+    name: str
+    owner: str
+    type: str
+    site: str | None
+    latitude: float | None
+    longitude: float | None
+    tags: dict[str, str]
+    registered: str
+    status: Status
+    status_since: str | None
+    last_reading: str | None
+    score: float | None
+    threshold: float | None
+
+
+class Devices(BaseModel):
+    """A page of devices; `next` is the cursor of the next page, null on the last."""
+
+    items: list[Device]
+    next: str | None
+
+
+class Alert(BaseModel):
+    """An alert; about a device, or about a site where `device_id` is null."""
+
+    id: int
+    owner: str
+    device_id: str | None
+    site: str | None
+    kind: str
+    sensor: str | None
+    state: Literal["firing", "resolved"]
+    severity: Literal["info", "warning", "critical"]
+    sentence: str
+    first_signs: str | None
+    pending: str | None
+    fired: str
+    resolved: str | None
+    resolution: str | None
+    score: float | None
+    peak_score: float | None
+    blame: list[dict[str, Any]]
+    model_version: int | None
+    historic: bool
+    acknowledged: str | None
+    acknowledged_by: str | None
+    silenced_until: str | None
+    confirmed: str | None
+    confirmed_kind: str | None
+
+
+class Alerts(BaseModel):
+    """A page of alerts, the newest first."""
+
+    items: list[Alert]
+    next: str | None
+
+
+class Happened(BaseModel):
+    """One thing that happened to an alert."""
+
+    at: str
+    what: str
+    who: str | None
+    text: str
+
+
+class AlertDetail(Alert):
+    """An alert with its history."""
+
+    history: list[Happened]
+
+
+class AlertCounts(BaseModel):
+    """How many alerts each tab of the inbox has."""
+
+    open: int
+    acknowledged: int
+    silenced: int
+    resolved: int
+
+
+class Fleet(BaseModel):
+    """The fleet now."""
+
+    at: str
+    devices: int
+    counts: dict[str, int]
+    readings_per_min: int | None
+    alerts: AlertCounts
+    attention: list[Alert] = Field(description="the worst open alerts, the worst first")
+
+
+class Silence(BaseModel):
+    """Until when nobody is notified of the alert."""
+
+    until: str = Field(description="RFC 3339, at most 30 days ahead")
+
+
+class Confirm(BaseModel):
+    """What kind of fault it is."""
+
+    kind: str = Field(min_length=1, max_length=200, examples=["bearing_wear"])
+
+
+class Dismiss(BaseModel):
+    """Why it is no fault."""
+
+    reason: Literal["normal_operation", "sensor_problem", "maintenance", "new_normal"]
+    note: str = ""
+
+
+class Maintenance(BaseModel):
+    """A window in which nobody is told about the device; it begins now without `from`, and has no end without `until`.
+
+    `end: true` ends the windows that are open instead.
+    """
+
+    start: str | None = Field(default=None, alias="from", description="RFC 3339; default now")
+    until: str | None = Field(default=None, description="RFC 3339; default open-ended")
+    reason: str = ""
+    end: bool = False
+
+
+class ProblemModel(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ProblemModel, "description": words, "content": {"application/problem+json": {}}}
+    for status, words in (
+        (400, "can't be read"),
+        (401, "sign in, or send a read token"),
+        (404, "there is no such thing"),
+    )
+}
+ACT_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    **PROBLEMS,
+    403: {"model": ProblemModel, "description": "may not", "content": {"application/problem+json": {}}},
+    409: {"model": ProblemModel, "description": "it is over", "content": {"application/problem+json": {}}},
+}

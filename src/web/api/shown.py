@@ -1,0 +1,73 @@
+"""Values of the fleet database as the API shows them."""
+
+from math import isfinite
+
+from ...fleet.views import AlertView, DeviceView
+from ..roster import STATUS_NAMES, Roster
+from ..words import iso
+from .models import Alert, Device
+
+
+def optional_iso(ms: object) -> str | None:
+    """RFC 3339, or null."""
+    return iso(ms) if isinstance(ms, int) else None
+
+
+def device(view: DeviceView, roster: Roster) -> Device:
+    """A device with what the roster knows of it."""
+    now = roster.device(view.key)
+    return Device(
+        device_id=view.device_id,
+        name=view.name,
+        owner=view.owner,
+        type=view.type_name,
+        site=view.site,
+        latitude=view.latitude,
+        longitude=view.longitude,
+        tags=view.tags or {},
+        registered=iso(view.registered_ms),
+        status=STATUS_NAMES[_whole(now["status"])],  # type: ignore[arg-type]
+        status_since=optional_iso(now["status_since_ms"]),
+        last_reading=optional_iso(now["last_ts"]),
+        score=_number(now["score"]),
+        threshold=_number(now["threshold"]),
+    )
+
+
+def alert(view: AlertView) -> Alert:
+    """An alert."""
+    return Alert(
+        id=view.id,
+        owner=view.owner,
+        device_id=view.device_id,
+        site=view.site,
+        kind=view.kind,
+        sensor=view.sensor,
+        state=view.state,
+        severity=view.severity,
+        sentence=view.sentence,
+        first_signs=optional_iso(view.first_signs_ms),
+        pending=optional_iso(view.pending_ms),
+        fired=iso(view.fired_ms),
+        resolved=optional_iso(view.resolved_ms),
+        resolution=view.resolution,
+        score=view.score,
+        peak_score=view.peak_score,
+        blame=list(view.blame or []),
+        model_version=view.model_version,
+        historic=view.historic,
+        acknowledged=optional_iso(view.acknowledged_ms),
+        acknowledged_by=view.acknowledged_by,
+        silenced_until=optional_iso(view.silenced_until_ms),
+        confirmed=optional_iso(view.confirmed_ms),
+        confirmed_kind=view.confirmed_kind,
+    )
+
+
+def _whole(value: object) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def _number(value: object) -> float | None:
+    return round(float(value), 3) if isinstance(value, int | float) and isfinite(value) else None
