@@ -21,7 +21,7 @@ SECRET_WORDS = frozenset({"authorization", "cookie", "password", "secret", "toke
 HARMLESS_ENDINGS = frozenset({"count", "id", "name", "prefix"})
 """`token_id` says which token it was and is no secret itself."""
 
-QUIET = ("alembic.runtime.migration", "apprise", "httpx", "numba", "uvicorn.access")
+QUIET = ("alembic.runtime", "apprise", "httpx", "numba", "uvicorn.access")
 """Loggers of libraries whose every-day messages would drown ours; their warnings are shown."""
 
 

@@ -50,7 +50,10 @@ ROWS = Unit("rows")
 
 
 def _absolute(path: Path) -> Path:
-    return path.expanduser().absolute()
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError as error:  # `~name` of nobody on this machine
+        raise ValueError(str(error)) from error
 
 
 def _absolute_where_a_folder(url: str) -> str:
@@ -324,8 +327,8 @@ def _from_file(file: Path) -> dict[str, object]:
         raise ConfigError(f"{file} can't be read: {error.strerror}") from error
     for name in ("data", "secret_key_file", "lake_url"):
         value = values.get(name)
-        if isinstance(value, str) and value and "://" not in value:
-            values[name] = str(file.parent / Path(value).expanduser())
+        if isinstance(value, str) and value and "://" not in value and not value.startswith("~"):
+            values[name] = str(file.parent / value)
     return values
 
 

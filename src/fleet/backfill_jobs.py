@@ -8,7 +8,7 @@ from . import models
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One job as it stands; `state` is waiting, running, done or failed."""
+    """One job as it stands; `state` is preparing (its rows are being spooled), waiting, running, done or failed."""
 
     id: int
     file_name: str
@@ -29,7 +29,7 @@ _COLUMNS = tuple(getattr(models.BackfillJob, name) for name in Job.__struct_fiel
 def create(
     session: Session, *, file_name: str, file_hash: str, type_id: int, owner_id: int, rows_total: int, now_ms: int
 ) -> Job:
-    """Add a job that waits for its turn."""
+    """Add a job whose rows are yet to be spooled; it waits for its turn from `ready` on."""
     job_id = session.execute(
         insert(models.BackfillJob)
         .values(
@@ -38,11 +38,17 @@ def create(
             type_id=type_id,
             owner_id=owner_id,
             rows_total=rows_total,
+            state="preparing",
             created_ms=now_ms,
         )
         .returning(models.BackfillJob.id)
     ).scalar_one()
     return get(session, job_id)
+
+
+def ready(session: Session, job_id: int) -> None:
+    """All rows of a job are spooled: it may be taken up."""
+    session.execute(update(models.BackfillJob).where(models.BackfillJob.id == job_id).values(state="waiting"))
 
 
 def get(session: Session, job_id: int) -> Job:

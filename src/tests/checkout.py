@@ -17,11 +17,15 @@ def run(
     env: Mapping[str, str] | None = None,
     timeout: float = 100,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end and return what it said; `env` is added to this process's environment."""
+    """Run a command to its end and return what it said; `env` is added to this process's environment.
+
+    What a `make` above this process told its children stays away from the command.
+    """
+    outside = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     return subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
-        env={**os.environ, **(env or {})},
+        env={**outside, **(env or {})},
         capture_output=True,
         text=True,
         timeout=timeout,

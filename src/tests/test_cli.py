@@ -67,7 +67,7 @@ def test_settings_are_shown_with_where_they_came_from(tmp_path: Path) -> None:
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == f"# {tmp_path / 'faultwatch.toml'}"
     assert "port = 9000  [environment variable FAULTWATCH_PORT]" in out
-    assert f"retention_days = 30.0 days  [{tmp_path / 'faultwatch.toml'}]" in out
+    assert f"retention_days = 30 days  [{tmp_path / 'faultwatch.toml'}]" in out
     assert 'role = "all"  [default]' in out
 
 

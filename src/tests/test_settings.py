@@ -117,7 +117,7 @@ def test_the_address_of_the_dashboard_is_one_a_browser_can_open(host: str, addre
         ("role", "both", "expected one of all, loop, web"),
         ("notifications", "perhaps", "expected true or false"),
         ("learn_readings", "299", "expected a whole number, at least 300"),
-        ("retention_days", "0", "expected a number, above 0"),
+        ("retention_days", "0", "expected a whole number, at least 1"),
         ("lake_commit_s", "nan", "expected a number, above 0"),
         ("late_limit_s", "inf", "expected a number, above 0"),
         ("max_body_bytes", "lots", "expected a size such as 65536 or 64 MiB, at least 1024"),

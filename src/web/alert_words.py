@@ -153,10 +153,36 @@ def happened(alert: AlertView, history: Sequence[HistoryEntry]) -> list[Step]:
     for entry in history:
         words = _STEP_WORDS.get(entry.what, entry.what.replace("_", " ").capitalize())
         who = f" by {entry.who}" if entry.who else ""
-        said = f": {entry.text}" if entry.text and entry.what != "fired" else ""
+        text = _why_resolved(alert.kind, entry.text) if entry.what == "resolved" else entry.text
+        said = f": {text}" if text and entry.what != "fired" else ""
         status = {"fired": shape, "worse": "faulty", "confirmed": "faulty"}.get(entry.what, "done")
         steps.append(Step(status, f"{words}{who}{said}", entry.at_ms))
     return sorted(steps, key=lambda step: step.at_ms)
+
+
+_CAUSES = {
+    "time": "nothing odd was seen for long enough",
+    "dismissed": "it was dismissed",
+    "repaired": "the device was repaired",
+    "new_normal": "this is the new normal",
+    "site": "the alert of the whole site took over",
+    "cap": "one summary stands for many alerts of this device",
+    "maintenance": "maintenance began",
+}
+"""Why an alert was resolved, by the cause that the alert engine gives; a reading's meaning depends on the kind."""
+
+_BY_READING = {
+    "anomaly": "readings are back within what is normal",
+    "sensor": "the sensor is right again",
+    "silent": "readings come again",
+    "site": "devices of the site report again",
+}
+
+
+def _why_resolved(kind: str, cause: str | None) -> str | None:
+    if cause == "reading":
+        return _BY_READING.get(kind)
+    return _CAUSES.get(cause, cause) if cause else cause
 
 
 _PENDING = {

@@ -148,7 +148,7 @@ def _attention(alert: AlertView, line: Spark | None, across: bool) -> Attention:
     return Attention(
         status=alert_words.mark(alert),
         name=alert_words.subject(alert),
-        place=alert_words.place(alert) or "whole site",
+        place="whole site" if alert.device_key is None else alert_words.place(alert),
         sentence=alert.sentence,
         href=href,
         since_ms=alert.fired_ms,

@@ -8,13 +8,15 @@ from ..fleet.access import Access
 from ..fleet.views import AlertQuery, AlertTab, AlertView
 from . import alert_words
 from .fleet_view import device_href, worst_first
-from .ranges import DAY_MS
 from .roster import Roster
 from .words import Reader, plural
 
 TABS: tuple[AlertTab, ...] = ("open", "acknowledged", "silenced", "resolved")
 SHOWN = 200
-BEFORE_MS = DAY_MS // 2
+BEFORE_INTERVALS = 720
+"""So much is shown before an alert, in the reporting intervals of its type: half a day of minutes."""
+
+MOST_INTERVALS = 60 * BEFORE_INTERVALS
 """Charts of an alert begin this long before its first signs."""
 EMPTY = {
     "open": "Nothing needs you.",
@@ -174,23 +176,25 @@ def _particulars(access: Access, alert: AlertView, reader: Reader, across: bool)
     plain = chosen_alert(alert, reader, across)
     happened = alert_words.happened(alert, access.alert_history(alert.id))
     happened += [step for notice in access.notices(alert.id) if (step := alert_words.told(notice)) is not None]
-    charts = _charts(alert, reader, across)
-    blame = alert_words.blame(alert, len(access.type(alert.type_id).device_type.sensors)) if alert.type_id else []
+    device_type = access.type(alert.type_id).device_type if alert.type_id else None
+    charts = _charts(alert, device_type.interval_ms, reader, across) if device_type else None
+    blame = alert_words.blame(alert, len(device_type.sensors)) if device_type else []
     values = {name: getattr(plain, name) for name in plain.__dataclass_fields__}
     ordered = sorted(happened, key=lambda step: step.at_ms)
     return Chosen(**{**values, "charts": charts, "happened": ordered, "blame": blame})
 
 
-def _charts(alert: AlertView, reader: Reader, across: bool) -> Charts | None:
+def _charts(alert: AlertView, interval_ms: int, reader: Reader, across: bool) -> Charts | None:
     if alert.device_id is None:
         return None
+    before_ms = BEFORE_INTERVALS * interval_ms
     onset = alert.first_signs_ms or alert.fired_ms
-    end = reader.now_ms if alert.resolved_ms is None else min(reader.now_ms, alert.resolved_ms + BEFORE_MS // 2)
+    end = reader.now_ms if alert.resolved_ms is None else min(reader.now_ms, alert.resolved_ms + before_ms // 2)
     if alert.historic:
-        end = min(end, (alert.resolved_ms or alert.fired_ms) + BEFORE_MS)
+        end = min(end, (alert.resolved_ms or alert.fired_ms) + before_ms)
     query = f"?owner={quote(alert.owner, safe='')}" if across else ""
     url = f"/api/v1/devices/{quote(alert.device_id, safe='')}/readings{query}"
-    start = max(onset - BEFORE_MS, end - 30 * DAY_MS)
+    start = max(onset - before_ms, end - MOST_INTERVALS * interval_ms)
     return Charts(url, start, end, onset, alert.resolved_ms, ",".join(alert_words.blamed_sensors(alert)))
 
 

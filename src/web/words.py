@@ -9,12 +9,15 @@ from zoneinfo import ZoneInfo
 
 _MINUTE = 60
 _DAY_MS = 86_400_000
+_LONG_DAYS = 30
+"""From so many days on, hours don't matter."""
+
 _MANY_DAYS = 300
 """From this age on a date shows its year."""
 
 
 def duration(ms: float) -> str:
-    """A length of time: "12 s", "48 min", "3 h 12 min", "2 d 4 h"."""
+    """A length of time: "12 s", "48 min", "3 h 12 min", "2 d 4 h", "2,480 d"."""
     seconds = max(0, int(ms // 1000))
     if seconds < _MINUTE:
         return f"{seconds} s"
@@ -24,7 +27,8 @@ def duration(ms: float) -> str:
     hours = minutes // 60
     if hours < 48:
         return f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h"
-    return f"{hours // 24} d {hours % 24} h" if hours % 24 else f"{hours // 24} d"
+    days = hours // 24
+    return f"{days} d {hours % 24} h" if hours % 24 and days < _LONG_DAYS else f"{days:,} d"
 
 
 def iso(ms: int) -> str:

@@ -18,7 +18,7 @@ export const brief = (ms) => (sameDay(ms, Date.now()) ? clock(ms) : day(ms));
 /** "14:02" today, "3 Nov, 14:02" before. */
 export const moment = (ms) => (sameDay(ms, Date.now()) ? clock(ms) : `${day(ms)}, ${clock(ms)}`);
 
-/** "12 s", "48 min", "3 h 12 min", "2 d 4 h". */
+/** "12 s", "48 min", "3 h 12 min", "2 d 4 h", "2,480 d". */
 export function duration(ms) {
   const s = Math.max(0, Math.floor(ms / 1000));
   if (s < 60) return `${s} s`;
@@ -26,7 +26,8 @@ export function duration(ms) {
   if (min < 60) return `${min} min`;
   const h = Math.floor(min / 60);
   if (h < 48) return min % 60 ? `${h} h ${min % 60} min` : `${h} h`;
-  return h % 24 ? `${Math.floor(h / 24)} d ${h % 24} h` : `${Math.floor(h / 24)} d`;
+  const d = Math.floor(h / 24);
+  return h % 24 && d < 30 ? `${d} d ${h % 24} h` : `${d.toLocaleString("en")} d`;
 }
 
 const styles = { clock, brief, moment, day, ago: (ms) => `${duration(Date.now() - ms)} ago`, since: (ms) => duration(Date.now() - ms) };
