@@ -17,6 +17,8 @@ class Commands(LazyGroup):
     registry = {
         "channels": Lazy("service.channels_cli:channels", "Say where owners are told of alerts, and try it."),
         "demo": Lazy("demo:demo", "Watch a simulated fleet: two weeks of history, judged, then live."),
+        "export": Lazy("fleet.cli_export:export", "Write readings, scores and expected ranges to a file."),
+        "ingest": Lazy("service.ingest_cli:ingest", "Take in files of readings, whatever their age, and judge them."),
         "migrate": Lazy("fleet.cli:migrate", "Bring the database to this version's tables."),
         "owners": Lazy("fleet.cli:owners", "List and add the organisations that own devices."),
         "serve": Lazy("serve:serve", "Take in readings, judge them, and show the dashboard."),

@@ -38,6 +38,42 @@ def add_type(
     print(f"{device_type.name} version {version} (type {type_id})")
 
 
+@types.command("infer")
+def infer_type(
+    file: Annotated[Path, typer.Argument(help="Real readings, as CSV or Parquet.", metavar="FILE")],
+    name: Annotated[str | None, typer.Option(help="What to call the type. Default: as the file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the type here instead of printing it.", metavar="TYPE.json")
+    ] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(help="Write here how the file is to be read, for `faultwatch ingest`.", metavar="MAPPING.json"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there with other content.")] = False,
+) -> None:
+    """Propose a device type from a file of readings, as JSON for `faultwatch types add`.
+
+    What a person should check of the proposal is said on stderr.
+    """
+    from ..telemetry.infer import infer
+    from ..telemetry.mapping import encode_mapping
+
+    if out is not None and out == mapping:
+        raise ConfigError(f"--out and --mapping both name {out}; give each a file of its own")
+    proposal = infer(file, name)
+    type_json, mapping_json = f"{proposal.type_json()}\n", f"{encode_mapping(proposal.mapping).decode()}\n"
+    texts = [(path, text) for path, text in ((out, type_json), (mapping, mapping_json)) if path is not None]
+    if not force:
+        for path, text in texts:
+            _may_be_written(path, text)
+    for path, text in texts:
+        _write(path, text)
+    if out is None:
+        print(type_json, end="")
+    for note in proposal.notes:
+        typer.echo(f"note: {note}", err=True)
+
+
 @types.command("list")
 def list_types(data: DataOption = None) -> None:
     """List device types in their newest versions."""
@@ -86,3 +122,20 @@ def show_type(
         raise ConfigError(f"type {name!r} has {len(versions)} versions; version {version} was asked for")
     chosen = versions[-1 if version is None else version - 1]
     print(msgspec.json.format(encode_type(chosen), indent=2).decode())
+
+
+def _may_be_written(path: Path, text: str) -> None:
+    """Raise ConfigError where a file is there and holds anything but this text."""
+    try:
+        is_other = path.exists() and path.read_bytes() != text.encode()
+    except OSError as error:
+        raise ConfigError(f"{path} can't be written: {error.strerror}") from error
+    if is_other:
+        raise ConfigError(f"{path} is there already and holds something else; name another file or give --force")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path} can't be written: {error.strerror}") from error

@@ -120,9 +120,7 @@ def _owner(engine: "Engine", name: str | None) -> int:
 
 def _mapping(path: Path | None, sample: Path, device_type: "DeviceType") -> "Mapping":
     """The mapping in a file, or the one that the sample's columns suggest for this type."""
-    import msgspec
-
-    from ..telemetry.infer import infer
+    from ..telemetry.infer import mapping_for
     from ..telemetry.mapping import decode_mapping
 
     if path is not None:
@@ -132,18 +130,10 @@ def _mapping(path: Path | None, sample: Path, device_type: "DeviceType") -> "Map
             raise ConfigError(f"{path} can't be read: {error.strerror}") from error
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from error
-    found = infer(sample).mapping
-    theirs = {sensor.name for sensor in device_type.sensors if not sensor.retired}
-    columns = {column: sensor for column, sensor in found.sensors.items() if sensor in theirs}
-    if not columns:
-        raise ConfigError(
-            f"no column of {sample} is a sensor of type {device_type.name!r}: it has {', '.join(found.sensors)}, the"
-            f" type {', '.join(sorted(theirs))}; write a mapping (`faultwatch types infer --mapping`) and give it here"
-        )
-    left_out = [column for column in found.sensors if column not in columns]
-    if left_out:
-        typer.echo(f"columns that are no sensors of the type are left out: {', '.join(left_out)}", err=True)
-    return msgspec.structs.replace(found, sensors=columns)
+    proposal = mapping_for(sample, device_type)
+    for note in proposal.notes:
+        typer.echo(note, err=True)
+    return proposal.mapping
 
 
 @contextmanager

@@ -7,20 +7,28 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from polars.exceptions import PolarsError
 
 from .mapping import Mapping, TimeColumn
 from .quality import REASONS, Reason, check_rows, cut_timestamps, explain_row
 from .schema import DeviceType
 from .tables import LINE, MORE, read_frames
-from .timestamps import LARGEST_MS
+from .timestamps import LARGEST_MS, parse_pattern
 
 MAX_DEVICE_ID = 200
+_REPLACED = "\ufffd"
 _SHOWN = 60
+_INVISIBLE = r"[[\p{C}\p{Z}]--[ ]]"
+_GROUPED = r"^[-+]?\d{1,3}(\.\d{3})+(,\d*)?$"
+"""A number with points between its thousands, where a comma is the decimal sign."""
 
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line that was not taken: its number in the file (from 1; of the row in Parquet), why, and its cells."""
+    """A line that was not taken: its number in the file (from 1; of the row in Parquet), why, and its cells.
+
+    Cells with line ends in them, which hardly any file has, make the numbers behind them smaller.
+    """
 
     line: int
     device_id: str
@@ -83,7 +91,7 @@ def _chunk(frame: pl.DataFrame, path: Path, mapping: Mapping, device_type: Devic
     complaints = _Complaints(frame.height)
     if MORE in frame.columns:
         message = "the line has more cells than the file has columns; look for a separator or a quote too many"
-        complaints.add(frame[MORE].is_not_null(), message)
+        complaints.add(frame[MORE].str.strip_chars().str.len_bytes() > 0, message)
     ids, device = _devices(frame, path, mapping, complaints)
     ts = cut_timestamps(_times(frame[mapping.time.column], mapping, complaints), device_type.resolution_ms)
     values = _values(frame, mapping, device_type, complaints)
@@ -110,8 +118,11 @@ def _devices(
 ) -> tuple[list[str], npt.NDArray[np.int64]]:
     if mapping.device_column is None:
         return [mapping.device or path.stem], np.zeros(frame.height, np.int64)
-    column = frame[mapping.device_column].cast(pl.String).str.strip_chars()
-    fits = column.str.len_chars().is_between(1, MAX_DEVICE_ID) & ~column.str.contains(r"\p{C}")
+    column = texts_in(frame[mapping.device_column]).str.strip_chars()
+    lossy = column.str.contains(_REPLACED, literal=True)
+    # What can't be read stands as the same sign everywhere: two devices would become one.
+    complaints.add(lossy, f"{mapping.device_column} has characters that are not UTF-8; save the file as UTF-8")
+    fits = column.str.len_chars().is_between(1, MAX_DEVICE_ID) & ~column.str.contains(_INVISIBLE) & ~lossy
     complaints.add(
         ~fits.fill_null(False),
         f"{mapping.device_column} names no device; expected 1 to {MAX_DEVICE_ID} characters, none of them invisible",
@@ -125,7 +136,7 @@ def _devices(
 def _sites(frame: pl.DataFrame, mapping: Mapping, n_devices: int, device: npt.NDArray[np.int64]) -> list[str | None]:
     if mapping.site_column is None:
         return [None] * n_devices
-    named = frame[mapping.site_column].cast(pl.String).str.strip_chars().to_list()
+    named = texts_in(frame[mapping.site_column]).str.strip_chars().to_list()
     sites: list[str | None] = [None] * n_devices
     known, first = np.unique(device, return_index=True)
     for number, at in zip(known.tolist(), first.tolist(), strict=True):
@@ -136,7 +147,7 @@ def _sites(frame: pl.DataFrame, mapping: Mapping, n_devices: int, device: npt.ND
 
 def _times(column: pl.Series, mapping: Mapping, complaints: _Complaints) -> npt.NDArray[np.int64]:
     ms = times_in(column, mapping.time, mapping)
-    shown = column.cast(pl.String).fill_null("").str.head(_SHOWN)
+    shown = texts_in(column).fill_null("").str.head(_SHOWN)
     expected = "a time" if mapping.time.format == "iso" else mapping.time.format
     unread = ms.is_null() | ~ms.is_between(-LARGEST_MS, LARGEST_MS)
     if unread.any():
@@ -156,12 +167,10 @@ def times_in(column: pl.Series, time: TimeColumn, mapping: Mapping | None = None
         start = time.start_ms if time.format == "steps" else 0
         ms = (numbers * factor).round() + start
         return ms.set(~ms.is_between(-LARGEST_MS, LARGEST_MS).fill_null(False), None).cast(pl.Int64)
-    texts = column.cast(pl.String).str.strip_chars()
+    texts = texts_in(column).str.strip_chars()
     if time.format == "iso":
         return _iso(texts, time.zone)
-    zoned = "%z" in time.format or "%Z" in time.format or "%#z" in time.format
-    parsed = texts.str.to_datetime(time.format, strict=False, time_unit="ms", time_zone="UTC" if zoned else None)
-    return _utc(parsed, time.zone)
+    return _utc(parse_pattern(texts, time.format), time.zone)
 
 
 def _iso(texts: pl.Series, zone: str) -> pl.Series:
@@ -190,10 +199,31 @@ def numbers_in(column: pl.Series, mapping: Mapping | None) -> pl.Series:
     """A column of numbers as Float64: null where it is missing or can't be read."""
     if column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null):
         return column.cast(pl.Float64)
-    texts = column.cast(pl.String).str.strip_chars()
-    if mapping is not None and mapping.decimal == ",":
-        texts = texts.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+    texts = texts_in(column).str.strip_chars()
+    if mapping is not None:
+        texts = texts.set(_is_missing(texts, mapping), None)
+        if mapping.decimal == ",":
+            texts = _with_point(texts)
     return texts.cast(pl.Float64, strict=False)
+
+
+def texts_in(column: pl.Series) -> pl.Series:
+    """A column as text; what has no text of its own, such as a list, as Python writes it."""
+    try:
+        return column.cast(pl.String)
+    except PolarsError:
+        return pl.Series(column.name, [None if cell is None else str(cell) for cell in column.to_list()], pl.String)
+
+
+def _is_missing(texts: pl.Series, mapping: Mapping) -> pl.Series:
+    return texts.is_in(list(mapping.missing)).fill_null(False)
+
+
+def _with_point(texts: pl.Series) -> pl.Series:
+    """Numbers with a decimal comma as they are with a point; null where a point stands anywhere but at thousands."""
+    misplaced = texts.str.contains(".", literal=True) & ~texts.str.contains(_GROUPED)
+    whole = texts.set(misplaced.fill_null(False), None).str.replace_all(".", "", literal=True)
+    return whole.str.replace(",", ".", literal=True)
 
 
 def _values(
@@ -207,8 +237,8 @@ def _values(
         values[:, place[sensor]] = numbers.to_numpy()
         unread = numbers.is_null() & column.is_not_null()
         if unread.any():
-            texts = column.cast(pl.String).str.strip_chars()
-            unread &= ~texts.is_in(list(mapping.missing))
+            texts = texts_in(column).str.strip_chars()
+            unread &= ~_is_missing(texts, mapping)
             message = pl.select(pl.format("{} is '{}'; expected a number", pl.lit(name), texts.str.head(_SHOWN)))
             complaints.add(unread, message.to_series())
     return values

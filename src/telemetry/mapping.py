@@ -1,13 +1,15 @@
 """`Mapping`: which columns of a file are time, device and sensors, and how its cells are written."""
 
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+import math
+from datetime import UTC, datetime
 
 import msgspec
-import numpy as np
+import polars as pl
+from polars.exceptions import PanicException, PolarsError
 
 from ..exceptions import ConfigError
 from .schema import DeviceType
-from .timestamps import parse_timestamps
+from .timestamps import parse_pattern, parse_timestamps
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "-", "?")
 """Cells that say that there is no value."""
@@ -18,7 +20,8 @@ class TimeColumn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     `format` is `iso` (RFC 3339, the zone may be missing), `seconds` or `milliseconds` (numbers since 1970),
     `steps` (a number that counts steps of `step_s` seconds from `start`), or a strptime pattern such as
-    `%d.%m.%Y %H:%M`. `zone` is the time zone of times that name none.
+    `%d.%m.%Y %H:%M`, with a fraction of a second as `%.f`. `zone` is the time zone of times without an
+    offset, such as Europe/Berlin or +02:00.
     """
 
     column: str
@@ -33,11 +36,10 @@ class TimeColumn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 f"time format {self.format!r}: expected iso, seconds, milliseconds, steps, or a pattern such as"
                 " '%d.%m.%Y %H:%M:%S'"
             )
-        try:
-            ZoneInfo(self.zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ConfigError(f"time zone {self.zone!r} is not known; expected one such as Europe/Berlin") from error
-        if not self.step_s > 0 or not np.isfinite(self.step_s):
+        if "%" in self.format:
+            _check_pattern(self.format)
+        _check_zone(self.zone)
+        if not self.step_s > 0 or not math.isfinite(self.step_s):
             raise ConfigError(f"step_s {self.step_s} must be above 0 seconds")
         if not parse_timestamps([self.start])[1][0]:
             raise ConfigError(f"start {self.start!r}: expected a time with a zone, such as 2026-01-31T12:00:00Z")
@@ -72,6 +74,8 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise ConfigError(f"separator {self.separator!r}: expected one character, such as ; or a tab")
         if self.decimal not in (".", ",") or self.decimal == self.separator:
             raise ConfigError(f"decimal {self.decimal!r}: expected . or , and not the separator")
+        if self.skip_lines < 0:
+            raise ConfigError(f"skip_lines {self.skip_lines}: expected 0 or more lines before the header")
         if not self.sensors:
             raise ConfigError("the mapping names no sensors; expected a sensor for each column of readings")
         names = list(self.sensors.values())
@@ -109,5 +113,35 @@ def encode_mapping(mapping: Mapping) -> bytes:
     full = msgspec.to_builtins(mapping)
     plain = msgspec.to_builtins(Mapping(time=TimeColumn(column=""), sensors={"": ""}))
     kept = {name: value for name, value in full.items() if name in ("time", "sensors") or value != plain[name]}
-    kept["time"] = {name: value for name, value in full["time"].items() if value != plain["time"][name]}
+    kept["time"] = {
+        name: value for name, value in full["time"].items() if name == "column" or value != plain["time"][name]
+    }
     return msgspec.json.format(msgspec.json.encode(kept), indent=2)
+
+
+def _check_pattern(pattern: str) -> None:
+    """Raise ConfigError where a strptime pattern doesn't read the day that it wrote."""
+    if "%f" in pattern:
+        raise ConfigError(f"time format {pattern!r}: %f counts nanoseconds; expected %.f for a fraction with its point")
+    moment = datetime(2026, 1, 31, 12, 30, tzinfo=UTC)
+    try:
+        # `%#z` reads offsets of any form and writes none.
+        written = pl.Series([moment]).dt.strftime(pattern.replace("%#z", "%z"))
+        read = parse_pattern(written, pattern)[0]
+    except (PolarsError, PanicException) as error:
+        raise ConfigError(f"time format {pattern!r} can't be used: {str(error).splitlines()[0]}") from error
+    if read is None or read.date() != moment.date():
+        raise ConfigError(
+            f"time format {pattern!r} doesn't read a whole date: it writes {written[0]!r} for 2026-01-31 12:30;"
+            " expected a pattern such as '%d.%m.%Y %H:%M:%S'"
+        )
+
+
+def _check_zone(zone: str) -> None:
+    """Raise ConfigError where times can't be read in a zone. What counts is what Polars knows, not the system."""
+    try:
+        known = bool(zone) and pl.Series([0]).cast(pl.Datetime("ms")).dt.replace_time_zone(zone).len() == 1
+    except PolarsError as error:
+        raise ConfigError(f"time zone {zone!r} is not known; expected one such as Europe/Berlin") from error
+    if not known:
+        raise ConfigError("time zone '' is not known; expected one such as Europe/Berlin")

@@ -19,6 +19,9 @@ MORE = "\x00more"
 
 HEAD_BYTES = 1 << 20
 
+_CUT_OFF = "it may be damaged or cut off; copy or write it anew"
+_OPEN_QUOTE = "look for a quote that is not closed"
+
 
 def is_parquet(path: Path) -> bool:
     """Whether a file is Parquet, by its first bytes. Raises IngestError where it can't be opened."""
@@ -38,25 +41,36 @@ def head(path: Path) -> bytes:
         raise IngestError(f"{path} is written in UTF-16; save it as UTF-8")
     if data.startswith((b"\x1f\x8b", b"PK\x03\x04", b"\x28\xb5\x2f\xfd")):
         raise IngestError(f"{path} is packed (gzip, zip or zstd); unpack it first")
-    if b"\x00" in data[:4096] and not data.startswith(b"PAR1"):
+    if data.startswith(b"PAR1"):
+        return data
+    if b"\x00" in data[:4096]:
         raise IngestError(f"{path} is neither CSV nor Parquet: it has bytes that no text has")
+    if b"\r" in data and b"\n" not in data:
+        raise IngestError(f"{path} ends its lines with CR alone; save it with LF or CR LF at the end of lines")
     return data
 
 
 def head_lines(path: Path) -> list[str]:
-    """The whole lines a text file begins with."""
-    data = head(path).removeprefix(b"\xef\xbb\xbf")
-    lines = as_text(data).splitlines()
-    return lines if len(data) < HEAD_BYTES - 3 else lines[:-1]
+    """The whole lines a text file begins with. Raises IngestError where there is none, or none that isn't blank."""
+    data = head(path)
+    is_cut = len(data) == HEAD_BYTES
+    if is_cut:
+        data = data[: data.rfind(b"\n") + 1]
+    # LF alone ends a line, as it does when rows are read; `splitlines` knows more ends than that.
+    lines = [line.removesuffix("\r") for line in as_text(data.removeprefix(b"\xef\xbb\xbf")).split("\n")]
+    if not any(line.strip() for line in lines):
+        if is_cut:
+            raise IngestError(f"{path} is no table: its first line is longer than {HEAD_BYTES:,} bytes")
+        raise IngestError(f"{path} is empty; expected readings as CSV or Parquet")
+    return lines if lines[-1] else lines[:-1]
 
 
 def as_text(data: bytes) -> str:
     """Bytes as text: UTF-8, else what Windows writes."""
     try:
         return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        # The end may cut a character in two.
-        return data[: error.start].decode("utf-8") if error.start > len(data) - 4 else data.decode("cp1252", "replace")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
 
 
 def columns_of(path: Path, separator: str = ",", header: bool = True, skip_lines: int = 0) -> list[str]:
@@ -65,9 +79,17 @@ def columns_of(path: Path, separator: str = ",", header: bool = True, skip_lines
         try:
             return list(pl.read_parquet_schema(path))
         except (PolarsError, PanicException, OSError) as error:
-            raise _unreadable(path, error) from error
+            raise _unreadable(path, error, _CUT_OFF) from error
     lines = head_lines(path)[skip_lines:]
-    fields = next(csv.reader(io.StringIO("\n".join(lines[:50])), delimiter=separator), [])
+    try:
+        fields = next(csv.reader(io.StringIO("\n".join(lines[:50])), delimiter=separator), [])
+    except csv.Error as error:
+        raise IngestError(f"{path} is no table: {error}") from error
+    if not fields:
+        raise IngestError(
+            f"{path}: line {skip_lines + 1} is blank or missing; expected the table to begin there: set skip_lines of"
+            " the mapping to how many lines stand before it"
+        )
     names = [name.strip() for name in fields] if header else [str(i + 1) for i in range(len(fields))]
     while names and not names[-1] and header:
         names.pop()  # a separator at the end of the line
@@ -91,7 +113,7 @@ def read_frames(path: Path, mapping: Mapping, rows: int) -> Iterator[pl.DataFram
         for part in frame.collect_batches(chunk_size=rows, maintain_order=True):
             yield from part.iter_slices(rows)
     except (PolarsError, PanicException, OSError) as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(path, error, _CUT_OFF if parquet else _OPEN_QUOTE) from error
 
 
 def _scan_parquet(path: Path, mapping: Mapping) -> pl.LazyFrame:
@@ -117,6 +139,6 @@ def _scan_csv(path: Path, mapping: Mapping, names: list[str]) -> pl.LazyFrame:
     ).select(LINE, *mapping.columns, MORE)
 
 
-def _unreadable(path: Path, error: BaseException) -> IngestError:
+def _unreadable(path: Path, error: BaseException, advice: str) -> IngestError:
     reason = (str(error).splitlines() or ["it is damaged"])[0][:300]
-    return IngestError(f"{path} can't be read: {reason}")
+    return IngestError(f"{path} can't be read ({reason}): {advice}")

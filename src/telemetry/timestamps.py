@@ -1,6 +1,7 @@
 """Timestamps as senders write them, turned into milliseconds since 1970 UTC, many at a time."""
 
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -49,6 +50,16 @@ def _from_strings(texts: pl.Series) -> tuple[npt.NDArray[np.int64], npt.NDArray[
     parsed = texts.str.to_datetime("%+", strict=False, time_unit="ms", time_zone="UTC").to_physical()
     ts = parsed.fill_null(0).to_numpy()
     return ts, parsed.is_not_null().to_numpy() & (np.abs(ts) <= LARGEST_MS)
+
+
+def parse_pattern(texts: pl.Series, pattern: str) -> pl.Series:
+    """Read texts by a strptime pattern as Datetime in ms, null where one doesn't fit.
+
+    With an offset in the pattern (`%z`) times are in UTC, else they have no zone; the name of a zone (`%Z`)
+    is read over, since names such as CST stand for several. Raises PolarsError where the pattern has no meaning.
+    """
+    zoned = re.search(r"%[:#]*z|%\+", pattern) is not None
+    return texts.str.to_datetime(pattern, strict=False, time_unit="ms", time_zone="UTC" if zoned else None)
 
 
 def explain_timestamp(raw: str | float) -> str:

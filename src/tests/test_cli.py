@@ -56,7 +56,7 @@ def test_every_command_loads_and_has_help(name: str) -> None:
 
 
 def test_a_mistyped_command_is_answered_with_the_one_meant() -> None:
-    done = run([sys.executable, "-m", "src", "setings"])
+    done = run([sys.executable, "-m", "src", "setting"])
     assert done.returncode == 2
     assert "Did you mean 'settings'?" in done.stderr
 

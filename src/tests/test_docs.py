@@ -108,8 +108,8 @@ def test_the_readme_begins_with_what_it_is_and_two_commands() -> None:
     first_screen = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:25]
     assert first_screen[0] == "# faultwatch"
     assert [line.split("#")[0].strip() for line in first_screen if line.startswith("make ")] == [
-        "make setup",
         "make demo",
+        "make test",
     ]
 
 

@@ -70,7 +70,7 @@ def test_columns_are_found_by_themselves_and_those_of_no_sensor_are_told(folder:
     table().rename({"time": "timestamp"}).with_columns(Extra=1.5).write_csv("more.csv")
     said, beside = run("ingest", "more.csv", "--owner", "My lab", "--learn", "150")
     assert said.startswith("1,600 readings of 4 devices taken in, 1,000 judged, ")
-    assert "columns that are no sensors of the type are left out: Extra" in beside
+    assert "column 'Extra' is no sensor of type 'pump': left out" in beside
 
 
 def test_files_that_end_before_the_type_has_learnt_name_the_option(folder: Path) -> None:
@@ -120,6 +120,5 @@ def test_a_file_that_is_gone_or_has_no_sensor_of_the_type_is_named(folder: Path)
         "ingest", "gone.csv", "--mapping", "mapping.json", "--owner", "My lab"
     )
     Path("weather.csv").write_text("time,Rain\n2026-01-01 00:00,1.5\n2026-01-01 00:01,2.5\n")
-    assert refusal("ingest", "weather.csv").startswith(
-        "no column of weather.csv is a sensor of type 'pump': it has rain"
-    )
+    told = refusal("ingest", "weather.csv")
+    assert told.startswith("no column of weather.csv fits a sensor of type 'pump' (flow, load, heat); it has")

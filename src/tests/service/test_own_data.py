@@ -58,8 +58,8 @@ def serving(line: str, folder: Path) -> Iterator[str]:
     process = subprocess.Popen(command(line, folder), cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:
-        link = next(found[0] for told in process.stderr if (found := re.search(r"http://\S+/setup/\S+", told)))
-        yield link
+        links = (re.search(r"http://\S+/setup/\S+", told) for told in process.stderr)
+        yield next(found[0] for found in links if found)
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
@@ -91,7 +91,7 @@ def test_four_commands_lead_from_the_files_to_an_alert(downloaded: Path, page: P
         page.wait_for_url(re.compile(r"/$"))
         page.goto(page.url + "alerts?tab=resolved")
         found = page.locator("#inbox li.row")
-        expect(found.first).to_contain_text("above what is normal")
+        expect(found.first).to_contain_text("what is normal for this testbed")
         page.goto(link.split("/setup/")[0] + "/devices/0")
         expect(page.locator("#charts[data-drawn]")).to_be_visible()
 

@@ -99,3 +99,12 @@ def test_a_map_of_one_site_and_of_many_keeps_inside_its_frame() -> None:
         assert len(drawn.dots) == len(places)
         assert all(0 < dot.x < drawn.width and 0 < dot.y < drawn.height for dot in drawn.dots)
         assert drawn.lines
+
+
+def test_a_sensor_may_be_called_as_the_edge_of_another() -> None:
+    odd = DeviceType(name="pump", sensors=(Sensor(name="flow"), Sensor(name="low_flow")))
+    whole = rows([10.0, 10.0], [[10.0, 3.0, 1.0, 0.5]] * 2).rename({"heat": "low_flow"})
+    answer = series(whole, odd, None, ["flow", "low_flow"])
+    assert answer.frame["low_flow"].to_list() == [0.0, 1.0], "the sensor's own values"
+    low, high = answer.edges["flow"]
+    assert (answer.frame[low][0], answer.frame[high][0]) == (9.0, 11.0)

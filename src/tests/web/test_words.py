@@ -17,7 +17,15 @@ MINUTE = 60_000
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(12, "12 s"), (48 * 60, "48 min"), (11_520, "3 h 12 min"), (7200, "2 h"), (187_200, "2 d 4 h"), (214_344_000, "2,480 d"), (-5, "0 s")],
+    [
+        (12, "12 s"),
+        (48 * 60, "48 min"),
+        (11_520, "3 h 12 min"),
+        (7200, "2 h"),
+        (187_200, "2 d 4 h"),
+        (214_344_000, "2,480 d"),
+        (-5, "0 s"),
+    ],
 )
 def test_lengths_of_time(seconds: int, words: str) -> None:
     assert duration(seconds * 1000) == words

@@ -10,12 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...exceptions import IngestError
+from ...telemetry.expected import edge_names
 from ...telemetry.schema import DeviceType
 from ..identity import Reading, access_of
 from ..parts import Parts, parts
 from ..ranges import MEDIA, Format, TimeRange, choose_format, parse_range, parse_resolution
 from ..rows import device_rows
-from ..series import HIGH, LOW, Series, series
+from ..series import Series, series
 from ..words import iso
 
 router = APIRouter(tags=["readings"])
@@ -66,7 +67,7 @@ def readings(
             f"{rows.height:,} rows are too many for JSON (at most {MOST_JSON_ROWS:,}); ask for format=csv or"
             " format=arrow, a shorter range, or resolution=auto"
         )
-    answer = _empty(names) if not rows.height else series(rows, device_type, points, names)
+    answer = _empty(names, device_type) if not rows.height else series(rows, device_type, points, names)
     if chosen == "json":
         return Response(_json(web, device.device_id, device.key, device_type, span, answer), media_type=MEDIA["json"])
     return _file(chosen, device.device_id, answer)
@@ -85,13 +86,13 @@ def _chosen(text: str | None, device_type: DeviceType) -> list[str]:
     return names
 
 
-def _empty(names: list[str]) -> Series:
-    edges = [edge + name for name in names for edge in (LOW, HIGH)]
+def _empty(names: list[str], device_type: DeviceType) -> Series:
+    edges = {name: edge_names(name, device_type) for name in names}
     schema: dict[str, pl.DataType | type[pl.DataType]] = {
         "timestamp": pl.Datetime("us", "UTC"),
-        **dict.fromkeys(["score", *names, *edges], pl.Float64),
+        **dict.fromkeys(["score", *names, *(edge for pair in edges.values() for edge in pair)], pl.Float64),
     }
-    return Series(pl.DataFrame(schema=schema), tuple(names), None)
+    return Series(pl.DataFrame(schema=schema), edges, None)
 
 
 def _json(web: Parts, device_id: str, key: int, device_type: DeviceType, span: TimeRange, answer: Series) -> bytes:
@@ -117,10 +118,10 @@ def _json(web: Parts, device_id: str, key: int, device_type: DeviceType, span: T
             "sensors": {name: frame[name].to_list() for name in answer.sensors},
             "expected": {
                 name: {
-                    "low": frame[LOW + name].round_sig_figs(6).to_list(),
-                    "high": frame[HIGH + name].round_sig_figs(6).to_list(),
+                    "low": frame[low].round_sig_figs(6).to_list(),
+                    "high": frame[high].round_sig_figs(6).to_list(),
                 }
-                for name in answer.sensors
+                for name, (low, high) in answer.edges.items()
             },
         }
     )
