@@ -1,0 +1,1 @@
+"""Benchmarks as a user runs them: `faultwatch benchmark …`, each with its figures as JSON."""
