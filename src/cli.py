@@ -15,6 +15,9 @@ class Commands(LazyGroup):
     """Every command of faultwatch. To add one, write it beside what it does and name it here."""
 
     registry = {
+        "benchmark": Lazy(
+            "benchmarks.cli:benchmark", "Measure faultwatch: what load costs, how well faults are found."
+        ),
         "channels": Lazy("service.channels_cli:channels", "Say where owners are told of alerts, and try it."),
         "demo": Lazy("demo:demo", "Watch a simulated fleet: two weeks of history, judged, then live."),
         "export": Lazy("fleet.cli_export:export", "Write readings, scores and expected ranges to a file."),

@@ -91,7 +91,7 @@ class Judge:
         )
 
     def _batches(self, resolved: Sequence[Resolved]) -> list[Batch]:
-        type_ids = {int(i) for block in resolved for i in np.unique(block.type_ids[block.codes == 0])} - {NO_TYPE}
+        type_ids = {i for block in resolved for i in _few(block.type_ids[block.codes == 0])} - {NO_TYPE}
         for type_id in type_ids - set(self.directory.types):
             for block in resolved:
                 for at in np.flatnonzero(block.type_ids == type_id).tolist():
@@ -103,7 +103,7 @@ class Judge:
 
     def _register(self, newcomers: Newcomers, batches: Sequence[Batch], now_ms: int) -> list[DeviceEntry]:
         """Register the devices of which a row is good, and put their keys in."""
-        coming = sorted({int(i) for batch in batches for i in np.unique(batch.keys[batch.codes == 0]) if i < 0})
+        coming = sorted({int(i) for batch in batches for i in batch.keys[(batch.codes == 0) & (batch.keys < 0)]})
         entries: dict[int, DeviceEntry] = {}
         for owner in sorted({newcomers.of(i).owner_id for i in coming}):
             theirs = [i for i in reversed(coming) if newcomers.of(i).owner_id == owner]
@@ -185,6 +185,13 @@ class Judge:
             grown = np.full(max(last + 1, 2 * len(self._newest)), NEVER, np.int64)
             grown[: len(self._newest)] = self._newest
             self._newest = grown
+
+
+def _few(numbers: Ints) -> set[int]:
+    """The numbers in an array (n,) that holds few different ones, each many times: a look at each run of them."""
+    if not len(numbers):
+        return set()
+    return set(numbers[np.r_[True, numbers[1:] != numbers[:-1]]].tolist())
 
 
 def _blocks(

@@ -1,0 +1,76 @@
+"""`faultwatch benchmark`: figures anyone can measure again, printed and as JSON."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+benchmark = typer.Typer(no_args_is_help=True, help="Measure faultwatch: figures to print and as JSON.")
+
+JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file too.", metavar="FILE")]
+
+ROWS_PER_REQUEST = {"arrow": 20_000, "json-rows": 2_000, "json-columns": 5_000}
+
+
+@benchmark.command("throughput")
+def throughput(
+    devices: Annotated[int, typer.Option(min=1, help="How many devices.")] = 100_000,
+    sensors: Annotated[int, typer.Option(min=1, max=64, help="Sensors of each.")] = 8,
+    minutes: Annotated[int, typer.Option(min=1, max=2_000, help="Readings of each, the last one of now.")] = 3,
+    form: Annotated[
+        Literal["arrow", "json-rows", "json-columns"], typer.Option("--format", help="What requests are made of.")
+    ] = "arrow",
+    rows_per_request: Annotated[
+        int | None, typer.Option(min=1, help="Rows in a request. Default: as suits the format.")
+    ] = None,
+    json_file: JsonOption = None,
+) -> None:
+    """Load a real server as fast as it takes it: rates, CPU seconds per million rows, latencies, and every row counted.
+
+    The server, the senders and this command share the machine; what the server takes is measured on its own.
+    """
+    import tempfile
+
+    from .throughput import Load, measure
+
+    load = Load(
+        devices=devices,
+        sensors=sensors,
+        minutes=minutes,
+        form=form,
+        rows_per_request=rows_per_request or ROWS_PER_REQUEST[form],
+    )
+    with tempfile.TemporaryDirectory(prefix="faultwatch-benchmark-") as folder:
+        show(measure(load, Path(folder)), json_file)
+
+
+@benchmark.command("detection")
+def detection(
+    json_file: Annotated[
+        Path,
+        typer.Option("--json", help="Write figures here, a table and a picture beside it.", metavar="FILE"),
+    ],
+    protocol: Annotated[
+        Literal["skab", "fleet"], typer.Option(help="Recordings of a testbed, or a simulated fleet.")
+    ] = "skab",
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Where the recordings are (skab).", metavar="FOLDER", exists=True, file_okay=False),
+    ] = None,
+    size: Annotated[Literal["ci", "full"], typer.Option(help="ci: a small part, within a minute.")] = "full",
+) -> None:
+    """Compare the detector with rules of thumb and with PyOD: same rows, same rule, no label seen."""
+    from .detection import run
+
+    typer.echo(run(protocol, data, size, json_file, lambda line: typer.echo(line, err=True)))
+
+
+def show(figures: Mapping[str, object], json_file: Path | None) -> None:
+    """Print figures as JSON, and write them to a file where one is named."""
+    import msgspec
+
+    text = msgspec.json.format(msgspec.json.encode(figures), indent=2)
+    typer.echo(text)
+    if json_file is not None:
+        json_file.write_bytes(text + b"\n")
