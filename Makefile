@@ -6,8 +6,9 @@ BIN := .venv/bin
 CODE := src scripts $(wildcard cloud)
 BENCHMARKS := $(subst /,.,$(patsubst %.py,%,$(wildcard src/*/benchmark.py)))
 
-# Installs a lock into .venv: uv is fast; pip stands in where only pip knows the way to an index.
-INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1) || \
+# Installs a lock into .venv: uv is fast; pip stands in where only pip knows the way to an index. Compiled, since some
+# machines (containers, continuous integration) keep Python from doing so at first use, and each start pays for it.
+INSTALL = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r $(1) || \
 	$(PYTHON) -m pip --python $(BIN)/python install --quiet --require-hashes -r $(1)
 
 .DEFAULT_GOAL := help

@@ -206,29 +206,24 @@ def _backfill(
     settings: "Settings", engine: "Engine", shard: "Shard", fleet: "Fleet", owner_id: int, end: datetime
 ) -> int:
     """Take the history in as files are: the first days teach each type, the rest is judged."""
-    from .fleet import backfill_jobs
-    from .fleet.database import writing
     from .service import backfill
 
     total = 0
     for device_type in fleet.types:
         began = time.monotonic()
         readings = _readings(shard, fleet, owner_id, device_type.name, fleet.start, end)
-        with writing(engine) as session:
-            job = backfill_jobs.create(
-                session,
-                file_name=f"{device_type.name}, simulated",
-                file_hash=f"demo-{device_type.name}",
-                type_id=readings.type_id,
-                owner_id=owner_id,
-                rows_total=len(readings),
-                now_ms=_ms(end),
-            )
-        manifest = backfill.write_job(settings.data, job.id, readings, LEARN_DAYS * 1440)
-        for record in backfill.chunks(manifest, job, _ms(end)):
-            shard.append_and_apply([record])
-            shard.commit(shard.cut())
-        backfill.forget_job(settings.data, job.id)
+        job = backfill.spool_job(
+            settings.data,
+            engine,
+            file_name=f"{device_type.name}, simulated",
+            file_hash=f"demo-{device_type.name}",
+            owner_id=owner_id,
+            readings=readings,
+            learn=LEARN_DAYS * 1440,
+            now_ms=_ms(end),
+        )
+        backfill.apply_job(shard, settings.data, engine, job.id, _ms(end), lambda _: None)
+        backfill.forget_manifest(settings.data, job.id)
         total += len(readings)
         _tell(f"{device_type.title}: {len(readings):,} readings in {time.monotonic() - began:.0f} s")
     return total

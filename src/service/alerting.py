@@ -111,19 +111,9 @@ class Alerting:
 
     def word(self, slot: int, record: records.Word) -> list[AlertChange]:
         """An operator said something about a device. A word that makes no sense is logged and left."""
-        said = msgspec.json.decode(record.payload, type=WordPayload)
-        alert = engine.Kind[said.alert_kind.upper()] if said.alert_kind else None
-        word = engine.Word(
-            int(self._roster.site_ids[slot]) if alert is engine.Kind.SITE else slot,
-            engine.WordKind[record.kind.upper()],
-            alert=alert,
-            rule=said.rule,
-            from_ms=record.now_ms if said.from_ms is None else said.from_ms,
-            until_ms=FOREVER_MS if said.until_ms is None else said.until_ms,
-        )
         try:
-            return self._step(engine.Observations(words=[word]), record.now_ms)
-        except ValueError as error:
+            return self._step(engine.Observations(words=[self._word(slot, record)]), record.now_ms)
+        except (ValueError, KeyError) as error:
             log.warning("word.refused", command=record.command_id, kind=record.kind, reason=str(error))
             return []
 
@@ -132,8 +122,23 @@ class Alerting:
         """The word for the detector, where an operator's word lets a baseline relearn."""
         if record.kind == "repaired":
             return "repaired"
-        said = msgspec.json.decode(record.payload, type=WordPayload)
+        try:
+            said = msgspec.json.decode(record.payload, type=WordPayload)
+        except msgspec.DecodeError:
+            return None  # `word` has told of it
         return "new_normal" if "new_normal" in (record.kind, said.reason) else None
+
+    def _word(self, slot: int, record: records.Word) -> engine.Word:
+        said = msgspec.json.decode(record.payload, type=WordPayload)
+        alert = engine.Kind[said.alert_kind.upper()] if said.alert_kind else None
+        return engine.Word(
+            int(self._roster.site_ids[slot]) if alert is engine.Kind.SITE else slot,
+            engine.WordKind[record.kind.upper()],
+            alert=alert,
+            rule=said.rule,
+            from_ms=record.now_ms if said.from_ms is None else said.from_ms,
+            until_ms=FOREVER_MS if said.until_ms is None else said.until_ms,
+        )
 
     def to_arrays(self) -> dict[str, Array]:
         """What a checkpoint keeps."""
@@ -248,7 +253,7 @@ def _blamed(batch: Batch, row: int) -> list[sentences.Blame]:
 
 def _told(spec: DeviceType, blame: sentences.Blame) -> Blame:
     sensor = spec.sensors[blame.sensor]
-    observed, low, high = (None if np.isnan(x) else round(x, 6) for x in (blame.observed, blame.low, blame.high))
+    observed, low, high = (None if np.isnan(x) else round(float(x), 6) for x in (blame.observed, blame.low, blame.high))
     return Blame(
         sensor=sensor.name,
         label=sensor.title,

@@ -9,7 +9,7 @@ import msgspec
 import structlog
 from sqlalchemy import Engine, select
 
-from ..exceptions import StorageError
+from ..exceptions import ModelError, StorageError
 from ..fleet import backfill_jobs, device_types, models
 from ..fleet.commands import Command, pending
 from ..fleet.database import among, reading, writing
@@ -17,6 +17,7 @@ from ..settings import Settings
 from ..telemetry import records
 from ..telemetry.schema import encode_type
 from . import backfill
+from .model_store import ModelStore
 
 log = structlog.get_logger(__name__)
 
@@ -41,8 +42,11 @@ class Listener:
         self._engine = engine
         self._settings = settings
         self._intake = intake
+        self._models = ModelStore(settings.data / "models", engine)
         self._seen = set(seen)
         self._clock = clock
+        # Rows of each job in the log. The database says how many were applied, which is fewer while it is away.
+        self._logged_rows: dict[int, int] = {}
 
     def poll(self, stopping: threading.Event) -> None:
         """Log what was said since the last time. Raises StorageError where database or log don't answer."""
@@ -78,15 +82,25 @@ class Listener:
                 command_id=command.id,
             )
         if command.kind == "model_swap":
-            return records.ModelSwap(
+            swap = records.ModelSwap(
                 now_ms=now_ms,
                 type_id=int(str(payload["type_id"])),
                 model=str(payload["folder"]),
                 version=int(str(payload["version"])),
                 command_id=command.id,
             )
+            return swap if self._can_be_loaded(swap) else None
         log.warning("command.unknown", kind=command.kind, id=command.id)
         return None
+
+    def _can_be_loaded(self, swap: records.ModelSwap) -> bool:
+        """Whether the model is there and whole: once it is in the log, every start needs it."""
+        try:
+            self._models.load(swap.type_id, swap.model, swap.version)
+        except ModelError as error:
+            log.error("model.refused", command=swap.command_id, reason=str(error), meaning="the one in use goes on")
+            return False
+        return True
 
     def _take_files(self, stopping: threading.Event) -> None:
         """Log the chunks of files that wait, oldest job first, no faster than they are applied."""
@@ -99,21 +113,24 @@ class Listener:
                 with writing(self._engine) as session:
                     backfill_jobs.fail(session, job.id, str(error), self._clock())
                 continue
-            if job.rows_done >= manifest.rows:
-                continue
-            self._take_file(job, manifest, stopping)
+            if self._logged_rows.get(job.id, job.rows_done) < manifest.rows and not self._take_file(
+                job, manifest, stopping
+            ):
+                return
 
-    def _take_file(self, job: backfill_jobs.Job, manifest: backfill.Manifest, stopping: threading.Event) -> None:
-        self._intake.submit([self._devices(manifest.device_keys)]).result()
-        logged = job.rows_done
-        for record in backfill.chunks(manifest, job, self._clock()):
-            while logged - self._rows_done(job.id) > CHUNKS_AHEAD * backfill.CHUNK_ROWS:
-                if stopping.wait(0.05):
-                    return
-            self._intake.submit([record]).result()
-            logged += record.rows
-        while self._rows_done(job.id) < logged and not stopping.wait(0.05):
-            pass
+    def _take_file(self, job: backfill_jobs.Job, manifest: backfill.Manifest, stopping: threading.Event) -> bool:
+        """Log chunks of a file as far as others were applied; whether that was all of them."""
+        if job.id not in self._logged_rows:
+            self._intake.submit([self._devices(manifest.device_keys)]).result()
+            self._logged_rows[job.id] = job.rows_done
+        rest = msgspec.structs.replace(job, rows_done=self._logged_rows[job.id])
+        for batch in backfill.batches(self._settings.data, manifest, rest, self._clock()):
+            ahead = self._logged_rows[job.id] - self._rows_done(job.id)
+            if ahead > CHUNKS_AHEAD * backfill.CHUNK_ROWS or stopping.is_set():
+                return False
+            self._intake.submit(batch).result()
+            self._logged_rows[job.id] += sum(record.rows for record in batch if isinstance(record, records.Backfill))
+        return True
 
     def _rows_done(self, job_id: int) -> int:
         with reading(self._engine) as session:

@@ -1,9 +1,10 @@
 """`Directory`: devices and types as senders name them, and the device keys and type ids behind."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
-from ..exceptions import ConfigError
+from ..exceptions import ConfigError, StorageError
 from ..fleet.owners import slug_of
 from ..fleet.registry import is_device_id
 from ..telemetry.records import DeviceEntry
@@ -36,12 +37,26 @@ class Directory:
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
-        self.types: Mapping[int, DeviceType] = registry.types()
+        self._types: Mapping[int, DeviceType] | None = None
         self._named: dict[tuple[int, str], int | None] = {}
+        self._told: list[DeviceEntry] = []
         self._changed: dict[int, dict[str, DeviceEntry]] = {}
 
+    @property
+    def types(self) -> Mapping[int, DeviceType]:
+        """Every type in its newest version, by type_id. Raises StorageError where the database doesn't answer."""
+        if self._types is None:
+            self._types = self.registry.types()
+        return self._types
+
     def find(self, owner_id: int, device_ids: Iterable[str]) -> list[DeviceEntry | None]:
-        """The devices that an owner means by their ids, None for each that is not theirs."""
+        """The devices that an owner means by their ids, None for each that is not theirs.
+
+        Raises StorageError where the database doesn't answer.
+        """
+        for entry in self._told:
+            self._compare(entry)
+        self._told.clear()
         known = self.registry.lookup(owner_id)
         changed = self._changed.get(owner_id)
         if not changed:
@@ -58,22 +73,26 @@ class Directory:
         return self._named[owner_id, name]
 
     def reload_types(self) -> None:
-        """A version of a type was logged: know it."""
+        """A version of a type was logged: know it, now or, where the database is away, from the next question on."""
         self.registry.reload_types()
-        self.types = self.registry.types()
+        self._types = None
         self._named.clear()
+        with suppress(StorageError):
+            self._types = self.registry.types()
 
     def learn(self, devices: Iterable[DeviceEntry]) -> None:
-        """Devices that others made or changed were logged: know them."""
-        for entry in devices:
-            if self.registry.lookup(entry.owner_id).get(entry.device_id) != entry:
-                self._changed.setdefault(entry.owner_id, {})[entry.device_id] = entry
+        """Devices that others made or changed were logged: know them, from the next question on."""
+        self._told += devices
 
     def register(
         self, owner_id: int, items: Sequence[tuple[str, int, str | None]], now_ms: int
     ) -> Sequence[DeviceEntry]:
         """Make devices. Raises StorageError where the database doesn't answer."""
         return self.registry.register(owner_id, items, now_ms)
+
+    def _compare(self, entry: DeviceEntry) -> None:
+        if self.registry.lookup(entry.owner_id).get(entry.device_id) != entry:
+            self._changed.setdefault(entry.owner_id, {})[entry.device_id] = entry
 
 
 def cannot_register(device_id: str, site: str | None) -> str | None:

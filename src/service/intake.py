@@ -169,7 +169,6 @@ class Intake:
         except BaseException:
             self.failed.set()
             log.exception("intake.died")
-            raise
         finally:
             self._turn_away()
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import structlog
 from sqlalchemy import Engine
@@ -31,13 +31,20 @@ PUBLISH_S = 1.0
 """Pages see news this often, or as rarely as makes publishing a tenth of the scorer's time."""
 LISTEN_S = 0.25
 MAX_WAIT_S = 30.0
+LAST_WAIT_S = 0.5
+"""How long a loop that ends waits for storage before it asks once more, and leaves the rest to the next start."""
 HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
+
+Answer = TypeVar("Answer")
 
 
 def wall_ms() -> int:
     """The wall's clock, ms since 1970."""
     return time.time_ns() // 1_000_000
+
+
+class _StoppedError(StorageError):
+    """The loop ended before storage answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +59,13 @@ class Live:
     def __init__(
         self, settings: Settings, engine: Engine, lake: Lake, clock: Callable[[], int] = wall_ms, number: int = 0
     ) -> None:
-        self.failed = threading.Event()
         self._settings = settings
         self._engine = engine
         self._lake = lake
         self._clock = clock
-        self.shard = Shard(settings, engine, lake, now_ms=clock(), number=number)
         self._stopping = threading.Event()
+        self._started = False
+        self.shard = Shard(settings, engine, lake, now_ms=clock(), number=number, insist=self._insist)
         self._logged: queue.SimpleQueue[tuple[int, records.Record] | None] = queue.SimpleQueue()
         self._cuts: queue.SimpleQueue[_Kept | None] = queue.SimpleQueue()
         self._keeping = threading.Event()
@@ -74,6 +81,8 @@ class Live:
             recent=self.shard.recent,
             clock=clock,
         )
+        # One for all threads: what intake dies of ends the process, and where another died intake turns senders away.
+        self.failed = self.intake.failed
         jobs = {"scorer": self._score, "keeper": self._keep, "clock": self._tick, "listener": self._listen}
         self._threads = {
             name: threading.Thread(target=self._guard, args=(name, job), name=name) for name, job in jobs.items()
@@ -83,6 +92,7 @@ class Live:
         """Begin."""
         now = time.monotonic()
         self._next_cut, self._next_checkpoint = now + self._settings.lake_commit_s, now + self._settings.checkpoint_s
+        self._started = True
         self.intake.start()
         for thread in self._threads.values():
             thread.start()
@@ -125,18 +135,22 @@ class Live:
             if item is None:
                 break
             seq, record = item
-            outcome = self.shard.state.apply(seq, record)
-            self._patiently("effects", lambda: self.shard.write_effects(outcome))
+            try:
+                outcome = self.shard.state.apply(seq, record)
+            except _StoppedError:
+                return
+            if not self._patiently("effects", lambda: self.shard.write_effects(outcome)):
+                return  # the next start applies it; whatever is saved from here on would count it as applied
             self.shard.hold(record, outcome)
             self.intake.scored(record)
             self._cut_now |= outcome.backfill is not None and outcome.backfill.last
-        self.shard.publish(self._clock())
+        self._once("publishing", lambda: self.shard.publish(self._clock()))
         self._hand_over(self.shard.state.freeze())
 
     def _when_due(self) -> None:
         now = time.monotonic()
         if now >= self._next_publish:
-            self.shard.publish(self._clock())
+            self._once("publishing", lambda: self.shard.publish(self._clock()))
             self._next_publish = time.monotonic() + max(PUBLISH_S, 9 * (time.monotonic() - now))
         full = self.shard.pending_rows >= self._settings.max_queue_rows // 4
         if self._keeping.is_set() and self.shard.pending_rows < self._settings.max_queue_rows:
@@ -164,7 +178,7 @@ class Live:
         while (kept := self._cuts.get()) is not None:
             cut, frozen = kept.cut, kept.frozen
             if not self._patiently("lake", lambda: self.shard.commit(cut)):
-                continue
+                return  # what was cut later would count these rows as committed; the next start commits all
             if frozen is not None and self._patiently("checkpoint", lambda: self.shard.checkpoint(frozen)):
                 self.shard.trim()
             self._keeping.clear()
@@ -207,12 +221,26 @@ class Live:
     def _patiently(self, what: str, action: Callable[[], None]) -> bool:
         """Do it, again and again while storage doesn't answer; False where the loop stopped before it did."""
         wait = 0.1
+        last = False
         while True:
             try:
                 action()
                 return True
             except StorageError as error:
-                log.error("live.waiting", what=what, reason=str(error), retry_in_s=wait)
-                if self._stopping.wait(wait) and wait > 2.0:
+                if last:
+                    log.error("live.left_undone", what=what, reason=str(error), meaning="the next start does it")
                     return False
+                log.error("live.waiting", what=what, reason=str(error), retry_in_s=wait)
+                last = self._stopping.wait(wait)
+                if last:
+                    time.sleep(LAST_WAIT_S)
                 wait = min(MAX_WAIT_S, wait * 2)
+
+    def _insist(self, what: str, question: Callable[[], Answer], /) -> Answer:
+        """Ask until storage answers. Raises _StoppedError where the loop stopped before."""
+        if not self._started:
+            return question()
+        given: list[Answer] = []
+        if not self._patiently(what, lambda: given.append(question())):
+            raise _StoppedError(f"the loop stopped before storage told it the {what}; the next start asks again")
+        return given[0]

@@ -12,17 +12,22 @@ from ..detection.detector import Detector
 from ..exceptions import ModelError
 from ..fleet import models
 from ..fleet.database import reading, writing
+from .patience import Insist, at_once
 from .type_state import Installed
 
 NAME_LENGTH = 12
 
 
 class ModelStore:
-    """Folders models/type-N/<first digits of the content's SHA-256> below the data folder, and their rows."""
+    """Folders models/type-N/<first digits of the content's SHA-256> below the data folder, and their rows.
 
-    def __init__(self, folder: Path, engine: Engine) -> None:
+    `insist` asks the database for a version while a record is applied that taught a type.
+    """
+
+    def __init__(self, folder: Path, engine: Engine, insist: Insist = at_once) -> None:
         self._folder = folder
         self._engine = engine
+        self._insist = insist
 
     def path(self, type_id: int, name: str) -> Path:
         """The folder of a model."""
@@ -41,6 +46,11 @@ class ModelStore:
         The same detector keeps its folder and version, so that a replay of the log changes nothing.
         """
         name = self._save(type_id, detector)
+        version = self._insist("model", lambda: self._register(type_id, name, now_ms, note))
+        return Installed(name, version, detector)
+
+    def _register(self, type_id: int, name: str, now_ms: int, note: str) -> int:
+        """The version under which the database knows a model; one it doesn't know becomes champion."""
         with writing(self._engine) as session:
             known = session.scalar(
                 select(models.TrainedModel.version).where(
@@ -48,11 +58,11 @@ class ModelStore:
                 )
             )
             if known is not None:
-                return Installed(name, known, detector)
+                return known
             newest = session.scalar(
                 select(func.max(models.TrainedModel.version)).where(models.TrainedModel.type_id == type_id)
             )
-            version = (newest or 0) + 1
+            version: int = (newest or 0) + 1
             session.execute(
                 update(models.TrainedModel).where(models.TrainedModel.type_id == type_id).values(champion=False)
             )
@@ -61,7 +71,7 @@ class ModelStore:
                     type_id=type_id, version=version, folder=name, trained_ms=now_ms, champion=True, note=note
                 )
             )
-        return Installed(name, version, detector)
+        return version
 
     def champion(self, type_id: int) -> tuple[str, int] | None:
         """Folder name and version of the model that serves a type, if one does."""
@@ -81,10 +91,22 @@ class ModelStore:
             detector.save(waiting)
             name = _content_hash(waiting)
             if not self.path(type_id, name).exists():
+                # On disk before a checkpoint or the database can name it.
+                for path in (*waiting.iterdir(), waiting):
+                    _fsync(path)
                 os.replace(waiting, self.path(type_id, name))
+                _fsync(parent)
         finally:
             shutil.rmtree(waiting, ignore_errors=True)
         return name
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _content_hash(folder: Path) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-import msgspec
 import numpy as np
 import polars as pl
 import structlog
@@ -29,6 +28,7 @@ from ..telemetry.schema import encode_type
 from . import frames, spool
 from .frames import Logged
 from .model_store import ModelStore
+from .patience import Insist, at_once
 from .shard_state import Frozen, Outcome, ShardState
 
 log = structlog.get_logger(__name__)
@@ -56,13 +56,23 @@ class Shard:
 
     Opening it takes the log's lock, loads the newest checkpoint, and replays the log: state is made again, effects
     that the database has are not repeated, rows that the lake has are not committed again. Raises StorageError
-    where another process has the shard, or something that was answered for is missing.
+    where another process has the shard, or something that was answered for is missing. `insist` asks the database
+    for what a record can't be applied without.
     """
 
-    def __init__(self, settings: Settings, engine: Engine, lake: Lake, *, now_ms: int, number: int = 0) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        lake: Lake,
+        *,
+        now_ms: int,
+        number: int = 0,
+        insist: Insist = at_once,
+    ) -> None:
         self.number = number
         self.registry = Registry(engine)
-        self.models = ModelStore(settings.data / "models", engine)
+        self.models = ModelStore(settings.data / "models", engine, insist)
         self.receipts: list[records.Receipt] = []
         self.recent: deque[records.Rows] = deque(maxlen=RECENT_RECORDS)
         self.commands_seen: set[int] = set()
@@ -73,18 +83,21 @@ class Shard:
         self._logs = settings.data / "log" / f"shard-{number}"
         self._spool = settings.data / "spool"
         self._app = f"shard-{number}"
-        self._spooled: list[tuple[int, str]] = []
+        self._insist = insist
         self._fresh: dict[int, list[Logged]] = {}
         self._untold: dict[int, list[pl.DataFrame]] = {}
         with reading(engine) as session:
-            self._marks = watermarks.read(session, number)
+            seen = watermarks.read(session, number)
         self.log = LogWriter(
             self._logs,
             segment_bytes=settings.log_segment_bytes,
             address=settings.base_url,
-            after=max(self._marks.applied_seq, self._marks.lake_seq, self._marks.state_seq),
+            after=max(seen.applied_seq, seen.lake_seq, seen.state_seq, *checkpoint.kept_seqs(self._states)),
         )
         try:
+            # Again, now that nobody else moves them; and from here on there is a row for two threads to move.
+            self._advance(now_ms)
+            self._applied_seq = self._marks.applied_seq
             self.state = ShardState(settings, self.models, self._spool, self._site_name)
             self._pending = Cut(0, now_ms)
             self._publisher = Publisher(settings.data / "published" / f"shard-{number}")
@@ -139,16 +152,17 @@ class Shard:
         again is safe.
         """
         job = outcome.backfill
-        if outcome.seq <= self._marks.applied_seq or not (outcome.changes or outcome.done or job):
+        if outcome.seq <= self._applied_seq or not (outcome.changes or outcome.done or job):
             return
         with applying(self._engine) as session:
+            # A database that went away once it had committed was not heard to say so: a chunk counts once all the same.
+            if job is not None and watermarks.read(session, self.number).applied_seq < outcome.seq:
+                fired = sum(change.to_state == "firing" for change in outcome.changes)
+                backfill_jobs.advance(session, job.job_id, job.rows, outcome.scored, fired)
             alerts.record(
                 session, self.number, outcome.seq, outcome.changes, outcome.now_ms, done_commands=outcome.done
             )
-            if job is not None:
-                fired = sum(change.to_state == "firing" for change in outcome.changes)
-                backfill_jobs.advance(session, job.job_id, job.rows, outcome.scored, fired)
-        self._marks = msgspec.structs.replace(self._marks, applied_seq=outcome.seq)
+        self._applied_seq = outcome.seq
 
     def hold(self, record: records.Record, outcome: Outcome) -> None:
         """Keep what a record gave until the lake is given it."""
@@ -190,12 +204,18 @@ class Shard:
         self._advance(frozen.now_ms, state_seq=frozen.seq)
 
     def trim(self) -> int:
-        """Delete segments and spool files that lake, database and checkpoint are all past; return how many segments."""
-        done = [(seq, name) for seq, name in self._spooled if seq <= self._marks.deletable]
-        for item in done:
+        """Delete segments and spool files that lake, database and both checkpoints are past; return how many segments.
+
+        Both, because the older checkpoint is for when the newer one turns out to be damaged.
+        """
+        kept = checkpoint.kept_seqs(self._states)
+        if len(kept) < checkpoint.KEPT:
+            return 0
+        through = min(self._marks.deletable, kept[checkpoint.KEPT - 1])
+        for item in [item for item in self.state.spooled if item[0] <= through]:
             spool.delete(self._spool, item[1])
-            self._spooled.remove(item)
-        return self.log.delete_through(self._marks.deletable)
+            self.state.spooled.remove(item)
+        return self.log.delete_through(through)
 
     def save(self) -> None:
         """Bring lake and checkpoint up to the last record, and let go of the log before it."""
@@ -206,11 +226,11 @@ class Shard:
     def publish(self, wall_ms: int) -> None:
         """Show pages every device's last reading and status, and the rows the lake hasn't got yet."""
         self._settle_fresh()
-        for type_id, rows in self._untold.items():
-            frame = pl.concat(rows, how="diagonal")
+        for type_id in list(self._untold):
+            frame = pl.concat(self._untold[type_id], how="diagonal")
             first = int(frame["ingest_seq"][0])
             self._publisher.publish_tail(type_id, frame.drop("unchecked"), first, self.state.seq)
-        self._untold = {}
+            del self._untold[type_id]
         clock = Clock(
             now_ms=self.state.now_ms,
             published_ms=wall_ms,
@@ -221,6 +241,9 @@ class Shard:
         self._publisher.publish(clock, self.state.snapshot())
 
     def _site_name(self, site_id: int) -> str:
+        return self._insist("name of a site", lambda: self._ask_site_name(site_id))
+
+    def _ask_site_name(self, site_id: int) -> str:
         with reading(self._engine) as session:
             return owners.site_name(session, site_id)
 
@@ -237,18 +260,36 @@ class Shard:
         saved = checkpoint.load_latest(self._states)
         if saved is not None:
             self.state.thaw(Frozen(*saved))
+        if self.log.last_seq < self.log.first_seq:
+            self._follow_new_log()
         committed = _Committed(self._lake, self._app)
         replayed = 0
-        for seq, record in read_log(self._logs, self.state.seq):
-            outcome = self.state.apply(seq, record)
-            self.write_effects(outcome)
-            self._hold(record, outcome, committed.lacks)
+        for seq, record in read_log(self._logs, min(self.state.seq, self.log.first_seq - 1)):
             if isinstance(record, records.Rows):
                 self.receipts.extend(record.receipts)
                 self.recent.append(record)
+            if seq <= self.state.seq:
+                continue
+            outcome = self.state.apply(seq, record)
+            self.write_effects(outcome)
+            self._hold(record, outcome, committed.lacks)
             self.commands_seen.update(outcome.done)
             replayed += 1
         log.info("shard.recovered", shard=self.number, seq=self.state.seq, replayed=replayed)
+
+    def _follow_new_log(self) -> None:
+        """Go on with a log that is empty: with nothing before it, or moved away, as is advised where it was damaged."""
+        if self.state.seq >= self.log.last_seq:
+            return
+        log.warning(
+            "shard.log_was_lost",
+            shard=self.number,
+            state_of=self.state.seq,
+            goes_on_after=self.log.last_seq,
+            meaning="what these records brought and lake and database don't hold has to be sent again",
+        )
+        self.state.seq = self.log.last_seq
+        self.checkpoint(self.state.freeze())
 
     def _hold(self, record: records.Record, outcome: Outcome, lacks: Callable[[AnyTable, int], bool]) -> None:
         """Keep for the lake what it lacks of a record."""
@@ -258,7 +299,6 @@ class Shard:
             frame = frames.lake_frame(rows, self.state.types[outcome.backfill.type_id].spec)
             pending.chunks.append((outcome.backfill, frame))
             pending.n_rows += outcome.backfill.rows
-            self._spooled.append((outcome.seq, outcome.backfill.spool))
         else:
             for type_id, parts in outcome.rows.items():
                 if lacks(type_id, outcome.seq):

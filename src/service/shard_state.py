@@ -72,10 +72,14 @@ class _TypeMeta(msgspec.Struct, frozen=True):
 class _Meta(msgspec.Struct, frozen=True):
     now_ms: int
     types: dict[str, _TypeMeta]
+    spooled: list[tuple[int, str]] = []
 
 
 class ShardState:
-    """The state of one shard after record `seq`, whose time was `now_ms`."""
+    """The state of one shard after record `seq`, whose time was `now_ms`.
+
+    `spooled`: (number of the record, file of the spool) of chunks whose files are still there.
+    """
 
     def __init__(
         self, settings: Settings, models: ModelStore, spool_folder: Path, site_name: Callable[[int], str]
@@ -84,6 +88,7 @@ class ShardState:
         self.now_ms = 0
         self.roster = Roster()
         self.types: dict[int, TypeState] = {}
+        self.spooled: list[tuple[int, str]] = []
         per_device = settings.false_alerts_per_device_month / DAYS_OF_MONTH
         self.alerting = Alerting(
             self.roster,
@@ -136,12 +141,12 @@ class ShardState:
             types[str(type_id)] = _TypeMeta(
                 encode_type(state.spec).decode(), model.model if model else None, model.version if model else 0
             )
-        return Frozen(self.seq, arrays, msgspec.to_builtins(_Meta(self.now_ms, types)))
+        return Frozen(self.seq, arrays, msgspec.to_builtins(_Meta(self.now_ms, types, list(self.spooled))))
 
     def thaw(self, frozen: Frozen) -> None:
         """Take over the state of a checkpoint."""
         meta = msgspec.convert(frozen.meta, _Meta)
-        self.seq, self.now_ms = frozen.seq, meta.now_ms
+        self.seq, self.now_ms, self.spooled = frozen.seq, meta.now_ms, meta.spooled
         parts: dict[str, dict[str, Array]] = {}
         for name, array in frozen.arrays.items():
             part, _, column = name.partition(".")
@@ -199,6 +204,7 @@ class ShardState:
             batches = state.apply(readings, slots, record.now_ms)
         self._take(state, batches, outcome, live=False)
         outcome.backfill = record
+        self.spooled.append((outcome.seq, record.spool))
 
     def _take(self, state: TypeState, batches: Sequence[Batch], outcome: Outcome, *, live: bool) -> None:
         for batch in batches:

@@ -92,6 +92,11 @@ def load_latest(folder: Path) -> tuple[int, Arrays, dict[str, object]] | None:
     return None
 
 
+def kept_seqs(folder: Path) -> list[int]:
+    """The records that the checkpoints in `folder` stand for, newest first; whether they are whole isn't looked at."""
+    return sorted((int(path.stem) for path in folder.glob("*.state")), reverse=True)
+
+
 def _lay_out(
     seq: int, arrays: Mapping[str, npt.NDArray[np.generic]], meta: Mapping[str, object]
 ) -> tuple[bytes, tuple[_Entry, ...]]:

@@ -81,12 +81,13 @@ class Lake:
         doubtful = rows.filter("unchecked")
         known = self._known(type_id, doubtful.select(KEY).unique())
         stored, conflicts, counts = settle(rows, known)
+        own_id = f"{app_id}/type-{type_id}"
+        # A shard that was killed after the next line cuts anew when it is back, up to a later record.
+        told = self.journal_committed("quarantine", own_id) if not conflicts.is_empty() else None
+        conflicts = conflicts.filter(pl.col("ingest_seq") > (-1 if told is None else told))
         if not conflicts.is_empty():
             self._journal("quarantine").append(
-                conflict_rows(conflicts, type_id),
-                app_id=f"{app_id}/type-{type_id}",
-                version=version,
-                at=pl.col("arrived"),
+                conflict_rows(conflicts, type_id), app_id=own_id, version=version, at=pl.col("arrived")
             )
         stored_now = self._readings(type_id).append(stored, app_id=app_id, version=version, at=pl.col("arrived"))
         return counts if stored_now else None

@@ -77,6 +77,7 @@ class LakeTable:
         self._guard = threading.RLock()
         self._table: DeltaTable | None = None
         self._opened = 0
+        self._was_there = False
         self._files: tuple[int, pl.DataFrame] | None = None
 
     def state(self, app_id: str | None = None) -> TableState | None:
@@ -186,7 +187,7 @@ class LakeTable:
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError, TableNotFoundError
 
-        if self._table is not None:
+        if self._table is not None and self._log_is_there():
             try:
                 self._table.update_incremental()
                 if self._table.version() < self._opened + CHECKPOINT_EVERY:
@@ -197,10 +198,20 @@ class LakeTable:
             self._table = None
         try:
             self._table = DeltaTable(self.url, storage_options=self._options)
-        except TableNotFoundError:
+        except TableNotFoundError as error:
+            if self._was_there:
+                # A folder that isn't mounted looks so. What was written there now would be hidden later.
+                raise StorageError(
+                    f"the lake table {self.url} was there and is gone; bring its storage back, or, where it was deleted"
+                    " on purpose, restart faultwatch"
+                ) from error
             return None
-        self._opened = self._table.version()
+        self._opened, self._was_there = self._table.version(), True
         return self._table
+
+    def _log_is_there(self) -> bool:
+        """Whether a local table's log is where it was; delta-rs takes a folder that is gone for one without news."""
+        return not self._local or Path(self.url, "_delta_log").is_dir()
 
     def _create(self) -> "DeltaTable":
         from deltalake import DeltaTable, Field, Schema
@@ -224,6 +235,7 @@ class LakeTable:
             )
         except DeltaError:  # another process made it first
             self._table = DeltaTable(self.url, storage_options=self._options)
+        self._was_there = True
         if self._local:
             for folder in list(Path(self.url).resolve().parents)[:3]:
                 fsync(folder)

@@ -301,6 +301,21 @@ def _decode(payload: bytes, path: Path, seq: int, offset: int) -> Record:
         ) from error
 
 
+def is_in_use(folder: Path) -> bool:
+    """Whether some process has the log in `folder` open for writing."""
+    try:
+        descriptor = os.open(folder / "lock", os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _take_lock(folder: Path, address: str) -> int:
     """Lock the folder for this process. Raises StorageError with what the holder wrote about itself."""
     path = folder / "lock"
