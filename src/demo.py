@@ -28,8 +28,9 @@ OWNER = "Harbour Utilities"
 EMAIL = "demo@example.com"
 SEED = 7
 DEVICES = 200
-DAYS = 14
-LEARN_DAYS = 3
+DAYS = 21
+LEARN_DAYS = 7
+"""The first week teaches, the two after it are judged: a week knows some weather, and both of its ends."""
 FAULTY = 0.05
 """Share of the devices that have a fault some time in the history."""
 LIVED = timedelta(minutes=40)

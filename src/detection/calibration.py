@@ -32,6 +32,12 @@ class Tail:
         result: F64 = np.log10(self.fraction) - decay / np.log(10.0)
         return result
 
+    def level(self, tail: float) -> float:
+        """The value that this part of all is past; `start` where the part is larger than the tail's."""
+        rarer = np.log(max(self.fraction / tail, 1.0))
+        grows = rarer if self.shape < 1e-6 else np.expm1(self.shape * rarer) / self.shape
+        return float(self.start + self.scale * grows)
+
 
 def fit_tail(values: F64, fraction: float) -> Tail:
     """The tail of `values` past the quantile that leaves `fraction` of them, and at least 10 values."""

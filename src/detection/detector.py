@@ -1,5 +1,6 @@
 """The anomaly detector of one device type: fit on rows nobody labelled, then update state row by row."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -12,7 +13,7 @@ from .blocks import F32, F64, I64, Block, Scores, TrainingRows
 from .calibration import knot_values, leave_level
 from .config import DetectorConfig
 from .expectation import Expectation, fit_expectation
-from .fitting import Calibration, calibrate, sort_rows
+from .fitting import NEVER, Calibration, calibrate, sort_rows
 from .seasons import BINS_PER_DAY
 from .state import DetectorState
 
@@ -48,7 +49,9 @@ class Detector:
 
         found = calibrate(ordered, self.interval_ms_, precisions, self.config, replay)
         expectation = fit_expectation(ordered.device, ordered.ts, ordered.values, precisions, self.config)
-        self._take(expectation, found, self.config.learn_readings)
+        if found.few:
+            expectation = expectation.without_others()
+        self._take(expectation, found, found.learn)
         return self
 
     @property
@@ -74,10 +77,20 @@ class Detector:
         """
         return self._advance(state, block, np.empty(NO_RECORD, np.float32))
 
+    def warm(self, state: DetectorState, block: Block) -> None:
+        """Advance `state` by rows that the detector was taught with: nothing is odd in them, all of them tell a level.
+
+        So no alarm is left behind in which a baseline would stand still, and a level is the mean of all the rows.
+        """
+        constants = self.arrays_["constants"].copy()
+        constants[at.ENTER] = np.inf
+        constants[at.SETTLE] = np.iinfo(state.seen.dtype).max
+        self._advance(state, block, np.empty(NO_RECORD, np.float32), constants)
+
     def threshold(self, false_alerts_per_device_day: float) -> tuple[float, float]:
         """(enter, leave) in units of score at which healthy devices give so many false events per device-day."""
         level = self._level(false_alerts_per_device_day)
-        return self.score_at(level), self.score_at(self._leave(level))
+        return self.score_at(level), self.score_at(self._leave(level, self.usual_))
 
     def pointwise_threshold(self) -> float:
         """The score that `pointwise_tail` of out-of-sample training rows are past: how benchmarks count."""
@@ -95,11 +108,10 @@ class Detector:
         if word not in WORDS:
             raise ModelError(f"the detector knows the words {', '.join(WORDS)}; got {word!r}")
         state.alarm[slots] = 0
-        state.peak[slots] = 0.0
-        state.relearn[slots] = self.config.word_readings
-        state.blamed[slots] = np.uint64(2**64 - 1)
-        for field in (at.FAST, at.HOUR, at.DAY, at.JOINT, at.SLOW, at.RUN):
+        state.relearn[slots] = at.BY_WORD + self.config.word_readings
+        for field in (at.FAST, at.HOUR, at.DAY, at.JOINT, at.SLOW, at.RUN, at.ALARM):
             state.sensor[slots, :, field] = 0.0
+        state.sensor[slots, :, at.NOISE] = 1.0
 
     def migrate(self, state: DetectorState, old: "Detector") -> DetectorState:
         """State for this model from the state of `old`: by sensor name; sensors that are new here learn.
@@ -110,7 +122,7 @@ class Detector:
         fresh = self.new_state(len(state))
         if self.seasonal != old.seasonal:
             return fresh
-        for name in ("last", "count", "peak", "alarm", "relearn"):
+        for name in ("last", "count"):
             getattr(fresh, name)[:] = getattr(state, name)
         for here, sensor in enumerate(self.sensor_names_):
             if sensor not in old.sensor_names_:
@@ -124,13 +136,25 @@ class Detector:
 
     def save(self, folder: Path) -> None:
         """Write `detector.npz` and `detector.json` into `folder`, which is made where it doesn't exist."""
-        arrays = self.arrays_ | {"levels": self.levels_, "rates": self.rates_, "usual": np.array([self.usual_])}
-        persistence.save(folder, self.config, self.sensor_names_, self.interval_ms_, arrays)
+        persistence.save(folder, self.config, self.sensor_names_, self.interval_ms_, self._learnt())
 
     @classmethod
     def load(cls, folder: Path) -> "Detector":
         """Read what `save` wrote. Raises ModelError on files that are missing, damaged or of a newer format."""
-        config, sensor_names, interval_ms, arrays = persistence.load(folder)
+        return cls._of(persistence.load(folder))
+
+    def to_dict(self) -> dict[str, object]:
+        """What `save` writes, as numbers, texts and lists."""
+        return persistence.to_dict(self.config, self.sensor_names_, self.interval_ms_, self._learnt())
+
+    @classmethod
+    def from_dict(cls, learnt: Mapping[str, object]) -> "Detector":
+        """The detector that `to_dict` told of. Raises ModelError where it is none, or of a newer format."""
+        return cls._of(persistence.from_dict(learnt))
+
+    @classmethod
+    def _of(cls, loaded: persistence.Loaded) -> "Detector":
+        config, sensor_names, interval_ms, arrays = loaded
         detector = cls(config)
         detector.sensor_names_, detector.interval_ms_ = sensor_names, interval_ms
         detector.levels_, detector.rates_ = arrays.pop("levels"), arrays.pop("rates")
@@ -138,13 +162,16 @@ class Detector:
         detector.arrays_ = arrays
         return detector
 
+    def _learnt(self) -> dict[str, np.ndarray]:
+        return self.arrays_ | {"levels": self.levels_, "rates": self.rates_, "usual": np.array([self.usual_])}
+
     def _level(self, false_alerts_per_device_day: float) -> float:
         wanted = np.log(max(false_alerts_per_device_day, 1e-12))
         return float(np.exp(np.interp(-wanted, -np.log(self.rates_), np.log(self.levels_))))
 
-    def _leave(self, enter: float) -> float:
+    def _leave(self, enter: float, usual: float) -> float:
         """The level at which an alarm that began at `enter` ends: not so low that a healthy device can't get there."""
-        return float(leave_level(np.array([enter]), self.usual_, self.config.leave_ratio)[0])
+        return float(leave_level(np.array([enter]), usual, self.config.leave_ratio)[0])
 
     def _take(self, expectation: Expectation, found: Calibration | None, learn: int) -> None:
         """Put what was learnt into the arrays that the kernel reads; without calibration, no row is odd."""
@@ -170,13 +197,14 @@ class Detector:
             "white": np.ascontiguousarray(np.eye(n_sensors) if found is None else found.white, np.float32),
             "season": expectation.season,
             "knots": np.zeros(at.N_KNOTS, np.float32) if found is None else found.knots,
-            "constants": self._constants(expectation, learn, enter, 1.0 if found is None else found.joint_scale),
         }
+        self.arrays_["constants"] = self._constants(expectation, learn, enter, found)
 
-    def _constants(self, expectation: Expectation, learn: int, enter: float, joint_scale: float) -> F64:
+    def _constants(self, expectation: Expectation, learn: int, enter: float, found: Calibration | None) -> F64:
         config = self.config
         constants = np.zeros(at.N_CONSTANTS)
         seasonal = expectation.span_days >= config.season_days
+        few = found is not None and found.few
         for place, value in {
             at.INTERVAL_MS: self.interval_ms_,
             at.LEARN: learn,
@@ -185,24 +213,29 @@ class Detector:
             at.HALF_DAY: config.half_lives[2],
             at.HALF_NOISE: config.noise_half_life,
             at.LEVEL_GAIN: 1.0 - 0.5 ** (1.0 / config.level_half_life),
-            at.SPREAD_GAIN: 1.0 - 0.5 ** (1.0 / config.spread_half_life),
+            at.SPREAD_GAIN: 0.0 if few else 1.0 - 0.5 ** (1.0 / config.spread_half_life),
             at.DRIFT: config.max_drift,
             at.RELEARN_READINGS: config.relearn_readings,
             at.RELEARN_GAIN: config.relearn_gain,
+            at.RELEARN_SLOWER: config.relearn_slower,
+            at.WORD_READINGS: config.word_readings,
             at.VALUE_CLIP: config.value_clip,
             at.RESIDUAL_CLIP: config.residual_clip,
             at.CROSS_CLIP: config.cross_clip,
             at.DOUBT: config.doubt,
             at.ENTER: enter,
-            at.LEAVE: self._leave(enter),
-            at.PEAK_RATIO: config.peak_ratio,
-            at.HALF_PEAK: config.peak_half_life,
-            at.JOINT_SCALE: joint_scale,
+            at.LEAVE: (
+                enter * config.leave_ratio if found is None else self._leave(enter, 0.0 if found.few else found.usual)
+            ),
+            at.ALARM_RATIO: config.alarm_ratio,
+            at.HALF_ALARM: config.alarm_half_life,
+            at.JOINT_SCALE: 1.0 if found is None else found.joint_scale,
             at.SETTLE: config.settle_readings if seasonal else learn,
-            at.SPREAD_PRIOR: config.spread_prior_readings[0 if seasonal else 1],
+            at.SPREAD_PRIOR: NEVER if few else config.spread_prior_readings[0 if seasonal else 1],
             at.SPREAD_LOW: config.spread_low[0 if seasonal else 1],
             at.HALF_SLOW: config.slow_half_life,
             at.PERIOD_MS: len(expectation.season) // BINS_PER_DAY * 86_400_000,
+            at.HELD_SCORE: 0.0 if found is None else self.score_at(enter),
         }.items():
             constants[place] = value
         return constants
@@ -213,7 +246,7 @@ class Detector:
         self._advance(self.new_state(int(device[-1]) + 1), Block(device.astype(np.int32), ts, values), record)
         return record[:, :, : at.N_CHANNELS + 1], record[:, :, at.N_CHANNELS + 1]
 
-    def _advance(self, state: DetectorState, block: Block, record: F32) -> Scores:
+    def _advance(self, state: DetectorState, block: Block, record: F32, constants: F64 | None = None) -> Scores:
         n, n_sensors = block.values.shape
         if n_sensors != self.n_sensors or state.n_sensors != self.n_sensors:
             raise ModelError(
@@ -235,7 +268,8 @@ class Detector:
             np.require(block.slots, np.int32, ["C", "W"]),
             np.require(block.ts, np.int64, ["C", "W"]),
             np.require(block.values, np.float64, ["C", "W"]),
-            *(self.arrays_[name] for name in ("scale", "table", "cross", "white", "season", "knots", "constants")),
+            *(self.arrays_[name] for name in ("scale", "table", "cross", "white", "season", "knots")),
+            self.arrays_["constants"] if constants is None else constants,
             *state.to_arrays().values(),
             scores.score,
             scores.alarm.view(np.uint8),

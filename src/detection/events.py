@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 
+from ..compiled import compiled as machine_code
 from .blocks import F64, I64
 
 HOLD, HOLD_OF = 3, 5  # an alert opens when so many of so many rows are past the level
@@ -44,11 +45,10 @@ def count_events(combined: F64, device: I64, enter: F64, leave: F64, counts: I64
 @cache
 def compiled() -> Callable[[F64, I64, F64, F64, I64], None]:
     """The machine code of `count_events`, from Numba's cache after the first use on a machine."""
-    from numba import float64, int64, njit, void
+    from numba import float64, int64, void
 
     signature = void(float64[::1], int64[::1], float64[::1], float64[::1], int64[::1])
-    counter: Callable[[F64, I64, F64, F64, I64], None] = njit(signature, cache=True, nogil=True)(count_events)
-    return counter
+    return machine_code(count_events, signature)
 
 
 def events_at(combined: F64, device: I64, enter: F64, leave: F64) -> I64:

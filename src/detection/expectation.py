@@ -1,9 +1,8 @@
 """What is normal for a type: scale, season, and what the sensors of a device say of each other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.signal import lfilter
 
 from .blocks import F32, F64, I64
 from .config import DAY_MS, DetectorConfig
@@ -30,6 +29,10 @@ class Expectation:
     told: F64
     season: F32
     span_days: float
+
+    def without_others(self) -> "Expectation":
+        """The same, where each sensor is expected from its own past alone."""
+        return replace(self, cross_spread=np.zeros_like(self.cross_spread), cross=np.zeros_like(self.cross))
 
 
 def spread_of(values: F64) -> F64:
@@ -143,6 +146,8 @@ def usual_days(device: I64, ts: I64) -> float:
 
 def smoothed(values: F64, device: I64, half_life: float) -> F64:
     """Exponentially weighted means (n, S) of rows sorted by device and time, before each row, from 0."""
+    from scipy.signal import lfilter  # a second to import, and only training needs it
+
     keep = 0.5 ** (1.0 / half_life)
     starts = np.flatnonzero(np.r_[True, np.diff(device) != 0])
     result = np.empty_like(values)

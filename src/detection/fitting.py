@@ -7,10 +7,11 @@ import numpy as np
 
 from ..exceptions import ModelError
 from .blocks import F32, F64, I64, TrainingRows
-from .calibration import event_rates, score_table
+from .calibration import event_rates, knot_values, score_table
 from .config import DAY_MS, DetectorConfig
 from .expectation import Expectation, fit_expectation, usual_days
 from .kernel import INNOVATION, N_CHANNELS, NOISY, SMOOTH_DAY, SMOOTH_FAST, SMOOTH_HOUR
+from .noise import normal_rates, normal_score, rare, row_noise, shows_wander, smoothed_deviation, wander_factors
 
 USUAL = 0.97
 """The part of healthy rows below the usual level."""
@@ -49,7 +50,7 @@ class Sorted:
 class Calibration:
     """How odd is rare. `channels` (S, channels), scale of each; `white` (S, S) and `joint_scale` for sensors
     together; `stuck` (S,) intervals; `knots`, the score table; `levels` and `rates`, false events per device-day at
-    each level; `usual`, the level that healthy rows seldom pass.
+    each level; `usual`, the level that healthy rows seldom pass; `learn`, the readings for which a device learns; `few`, whether rows were too few to count, and to tell devices apart.
     """
 
     channels: F64
@@ -60,6 +61,8 @@ class Calibration:
     levels: F64
     rates: F64
     usual: float
+    learn: int
+    few: bool
 
 
 def sort_rows(rows: TrainingRows, config: DetectorConfig) -> Sorted:
@@ -86,7 +89,7 @@ def sort_rows(rows: TrainingRows, config: DetectorConfig) -> Sorted:
 
 def calibrate(rows: Sorted, interval_ms: int, precisions: F64, config: DetectorConfig, replay: Replay) -> Calibration:
     """Judge rows by what was learnt from others: half of the devices by the other half; with fewer than four devices,
-    the last two fifths of each by the first three."""
+    the last two fifths of each by the first three. Where that leaves too few rows to see their tail, by their noise."""
     learn = int(np.clip(rows.usual_rows // 2, 10, config.learn_readings))
     parts: list[tuple[F32, I64]] = []
     stillness = np.zeros(rows.values.shape[1])
@@ -106,7 +109,13 @@ def calibrate(rows: Sorted, interval_ms: int, precisions: F64, config: DetectorC
             " or more: a device needs at least 20 readings"
         )
     span_days = usual_days(rows.device, rows.ts)
-    wander = wander_factors(rows, span_days, config)
+    stuck = np.maximum(config.stuck_floor, config.stuck_factor * stillness)
+    stuck = np.where(stillness * interval_ms * 3 > span_days * DAY_MS, NEVER, stuck)
+    if len(recorded) * config.pointwise_tail < 1.0 and rows.usual_rows >= shows_wander(config.half_lives[0]):
+        return _by_noise(rows, interval_ms, precisions, stuck, config)
+    wander = np.ones(rows.values.shape[1])
+    if span_days < config.season_days:
+        wander = np.minimum(wander_factors(rows.values, rows.device, config), NEVER)
     healthy = np.ones(len(device), bool)
     for _ in range(3):
         channels = _channel_scales(recorded[healthy], device[healthy], wander, config)
@@ -119,9 +128,37 @@ def calibrate(rows: Sorted, interval_ms: int, precisions: F64, config: DetectorC
     usual = float(np.quantile(combined, USUAL))
     device_days = len(combined) * interval_ms / DAY_MS
     levels, rates = event_rates(combined, device, device_days, usual, config.leave_ratio)
-    stuck = np.maximum(config.stuck_floor, config.stuck_factor * stillness)
-    stuck = np.where(stillness * interval_ms * 3 > span_days * DAY_MS, NEVER, stuck)
-    return Calibration(channels, white, joint_scale, stuck, score_table(combined), levels, rates, usual)
+    learn = config.learn_readings
+    return Calibration(channels, white, joint_scale, stuck, score_table(combined), levels, rates, usual, learn, False)
+
+
+def _by_noise(rows: Sorted, interval_ms: int, precisions: F64, stuck: F64, config: DetectorConfig) -> Calibration:
+    """Calibration of a type of which so few rows are known that their tail can't be counted.
+
+    Only the fastest smoothed residual is judged: it is past 1 where white noise, widened by how the sensor wanders,
+    would leave `pointwise_tail` of rows. Devices learn for as long as the rows lasted.
+    """
+    n_sensors = rows.values.shape[1]
+    expectation = fit_expectation(rows.device, rows.ts, rows.values, precisions, config)
+    noise = row_noise(rows.values, rows.device) / expectation.scale[:, 1] / expectation.own
+    noise = np.where(noise > 0, noise, 1.0)
+    past = rare(config.pointwise_tail, n_sensors) * smoothed_deviation(config.half_lives[0])
+    channels = np.full((n_sensors, N_CHANNELS), NEVER)
+    channels[:, SMOOTH_FAST] = np.minimum(past * noise * wander_factors(rows.values, rows.device, config), NEVER)
+    levels, rates = normal_rates(config.pointwise_tail, n_sensors, DAY_MS / interval_ms)
+    usual = float(np.interp(-np.log10(1 - USUAL), normal_score(levels, config.pointwise_tail, n_sensors), levels))
+    return Calibration(
+        channels,
+        np.eye(n_sensors),
+        NEVER,
+        stuck,
+        normal_score(knot_values(), config.pointwise_tail, n_sensors).astype(np.float32),
+        levels,
+        rates,
+        usual,
+        max(rows.usual_rows, config.learn_readings),
+        True,
+    )
 
 
 def _folds(rows: Sorted) -> list[tuple[Sorted, Sorted]]:
@@ -160,7 +197,7 @@ def _channel_scales(recorded: F32, device: I64, wander: F64, config: DetectorCon
         each = [
             high_quantile(recorded[a:b, :, channel], 1 - config.channel_tail) for a, b in zip(starts, ends, strict=True)
         ]
-        usual = high_quantile(np.array(each), 0.9)
+        usual = high_quantile(np.array(each), 0.75)
         factor = wander if channel in lives else np.ones_like(wander)
         scales[:, channel] = np.where(np.isfinite(usual), np.maximum(usual, floors[channel]) * factor, NEVER)
     return scales
@@ -173,40 +210,6 @@ def high_quantile(values: np.ndarray, share: float) -> F64:
     place = np.minimum((share * there).astype(np.intp), np.maximum(there - 1, 0))
     picked = np.take_along_axis(ordered, place[None, :], axis=0)[0].astype(float)
     result: F64 = np.where(there >= min(10, len(values)), picked, np.nan)
-    return result
-
-
-def wander_factors(rows: Sorted, span_days: float, config: DetectorConfig) -> F64:
-    """How much wider (S,) to take smoothed residuals of sensors that wander, where rows are too few to show how far.
-
-    Wander is the spread of a device's means over 50 rows in units of its row-to-row spread; over days the season and
-    the rows themselves say how far a sensor goes, and all factors are 1.
-    """
-    n_sensors = rows.values.shape[1]
-    if span_days >= config.season_days:
-        return np.ones(n_sensors)
-    size = min(50, max(rows.usual_rows // 4, 2))
-    ratios = []
-    for device in range(rows.n_devices):
-        values = rows.values[rows.device == device]
-        blocks = values[: len(values) // size * size].reshape(-1, size, n_sensors)
-        if len(blocks) < 3:
-            continue
-        steps = np.diff(values, axis=0) ** 2 / 2
-        step = np.sqrt(_mean(steps))
-        means = np.where(np.isfinite(blocks).any(axis=1), _mean(blocks.transpose(1, 0, 2)), _mean(values))
-        ratios.append(np.where(step > 0, means.std(axis=0) / np.maximum(step, 1e-9), 0.0))
-    if not ratios:
-        return np.full(n_sensors, 1.0)
-    wander = np.median(ratios, axis=0)
-    result: F64 = np.maximum(1.0, (config.wander_scale * wander) ** config.wander_power)
-    return result
-
-
-def _mean(values: F64) -> F64:
-    """Mean over the first axis, NaN left out; 0 where there is nothing else."""
-    there = np.isfinite(values)
-    result: F64 = np.where(there, values, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
     return result
 
 

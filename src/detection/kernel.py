@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 
+from ..compiled import compiled as machine_code
 from .blocks import F32, F64, I32, I64, U8, U16, U64
 
 # Fields of DetectorState.sensor, per device and sensor. All but LAST and RUN are in spreads of the sensor.
@@ -25,7 +26,8 @@ RUN = 8  # intervals without a change
 SLOW = 9  # deviation from level and season, smoothed: what other sensors follow late
 GAIN_XY = 10  # device's own gain on what the others say: sum of products
 GAIN_XX = 11  # ... and of squares
-N_FIELDS = 12
+ALARM = 12  # how odd the sensor has been in its alarm, smoothed; 0 without an alarm
+N_FIELDS = 13
 
 # Channels: ways in which one sensor can be odd.
 INNOVATION = 0  # away from its own last minutes
@@ -64,21 +66,25 @@ CROSS_CLIP = 13
 DOUBT = 14
 ENTER = 15
 LEAVE = 16
-PEAK_RATIO = 17
-HALF_PEAK = 18
+ALARM_RATIO = 17
+HALF_ALARM = 18
 JOINT_SCALE = 19
 PERIOD_MS = 20
 SETTLE = 21
 HALF_SLOW = 22
 SPREAD_PRIOR = 23
 SPREAD_LOW = 24
-N_CONSTANTS = 25
+HELD_SCORE = 25
+RELEARN_SLOWER = 26
+WORD_READINGS = 27
+N_CONSTANTS = 28
 
 # The table that turns the combined statistic into a score: knots at even steps of log2.
 KNOT_FIRST = -6.0
 KNOT_STEP = 0.125
 N_KNOTS = 160
 
+BY_WORD = 128  # what DetectorState.relearn has on top where an operator's word let the level move
 NOISE_LIMIT = 16.0  # one wild value alone doesn't make a sensor noisy
 WINSOR = 9.0  # squares of residuals count at most three spreads towards a device's own spread
 SPREAD_HIGH = 16.0  # a device's own variance is at most this multiple of its type's
@@ -101,9 +107,7 @@ def advance(
     seen: U16,  # seen
     last: I64,  # last
     count: I32,  # count
-    peak: F32,  # peak
-    blamed: U64,  # blamed
-    alarm: U8,  # alarm
+    alarm: U64,  # alarm
     relearn: U8,  # relearn
     out_score: F32,  # out: score (n,)
     out_alarm: U8,  # alarm (n,)
@@ -125,7 +129,7 @@ def advance(
     keep_day_1 = 0.5 ** (1.0 / constants[HALF_DAY])
     keep_slow_1 = 0.5 ** (1.0 / constants[HALF_SLOW])
     keep_noise_1 = 0.5 ** (1.0 / constants[HALF_NOISE])
-    keep_peak_1 = 0.5 ** (1.0 / constants[HALF_PEAK])
+    keep_alarm = 0.5 ** (1.0 / constants[HALF_ALARM])
     value = np.empty(n_sensors, np.float64)
     own = np.empty(n_sensors, np.float64)
     base = np.empty(n_sensors, np.float64)
@@ -138,12 +142,13 @@ def advance(
     joint = np.empty(n_sensors, np.float64)
     whitened = np.empty(n_sensors, np.float64)
     share = np.empty(n_sensors, np.float64)
+    size = np.empty(n_sensors, np.float64)
     for row in range(n_rows):
         i = slots[row]
         n_seen = count[i]
         if n_seen > 0 and ts[row] <= last[i]:
             out_score[row] = np.nan
-            out_alarm[row] = alarm[i]
+            out_alarm[row] = alarm[i] != 0
             out_stuck[row] = np.uint64(0)
             out_learning[row] = n_seen < learn
             for s in range(n_sensors):
@@ -155,11 +160,11 @@ def advance(
         if n_seen > 0:
             elapsed = (ts[row] - last[i]) / constants[INTERVAL_MS]
         keep_fast, keep_hour, keep_day = keep_fast_1, keep_hour_1, keep_day_1
-        keep_noise, keep_peak, keep_slow = keep_noise_1, keep_peak_1, keep_slow_1
+        keep_noise, keep_slow = keep_noise_1, keep_slow_1
         if elapsed != 1.0:
             keep_fast, keep_hour = keep_fast_1**elapsed, keep_hour_1**elapsed
             keep_day, keep_noise = keep_day_1**elapsed, keep_noise_1**elapsed
-            keep_peak, keep_slow = keep_peak_1**elapsed, keep_slow_1**elapsed
+            keep_slow = keep_slow_1**elapsed
         # A gap makes memories fade, but a single row after it never counts for more than a row.
         weight = min(elapsed, 1.0)
         gain_fast, gain_hour, gain_day = 1.0 - keep_fast_1, 1.0 - keep_hour_1, 1.0 - keep_day_1
@@ -238,6 +243,14 @@ def advance(
                         others[s] -= cross[s, worst] * excess
                         odd[s] += cross[s, worst] * excess / spread[s]
 
+        # Levels that are still uncertain, the device's or that of a new sensor: wide rather than wrong.
+        known = 1.0
+        for s in range(n_sensors):
+            if not np.isnan(value[s]):
+                known = min(known, seen[i, s] / learn)
+        if learning:
+            known = min(known, n_seen / learn)
+        wide = 1.0 + 2.0 * np.sqrt(1.0 - known)
         stuck = np.uint64(0)
         total = 0.0
         for s in range(n_sensors):
@@ -259,9 +272,15 @@ def advance(
             cut = min(max(z, -residual_clip), residual_clip)
             innovation = (z - sensor[i, s, FAST]) / table[s, STEP]
             squared = min(innovation * innovation, NOISE_LIMIT)
-            sensor[i, s, FAST] = sensor[i, s, FAST] * keep_fast + gain_fast * cut
-            sensor[i, s, HOUR] = sensor[i, s, HOUR] * keep_hour + gain_hour * cut
-            sensor[i, s, DAY] = sensor[i, s, DAY] * keep_day + gain_day * cut
+            if alarm[i] >> np.uint64(s) & np.uint64(1) and elapsed > 1.0:
+                # A gap in the middle of an alarm is no reason to end it.
+                sensor[i, s, FAST] = sensor[i, s, FAST] * keep_fast_1 + gain_fast * cut
+                sensor[i, s, HOUR] = sensor[i, s, HOUR] * keep_hour_1 + gain_hour * cut
+                sensor[i, s, DAY] = sensor[i, s, DAY] * keep_day_1 + gain_day * cut
+            else:
+                sensor[i, s, FAST] = sensor[i, s, FAST] * keep_fast + gain_fast * cut
+                sensor[i, s, HOUR] = sensor[i, s, HOUR] * keep_hour + gain_hour * cut
+                sensor[i, s, DAY] = sensor[i, s, DAY] * keep_day + gain_day * cut
             sensor[i, s, JOINT] = sensor[i, s, HOUR]
             if seen[i, s] == 0:
                 sensor[i, s, NOISE] = 1.0
@@ -295,10 +314,7 @@ def advance(
                 most = max(most, abs(sensor[i, s, HOUR]) / table[s, CHANNELS + SMOOTH_HOUR])
                 most = max(most, abs(sensor[i, s, DAY]) / table[s, CHANNELS + SMOOTH_DAY])
                 most = max(most, channel_noise / table[s, CHANNELS + NOISY])
-                if learning:
-                    # The level is still uncertain: wide rather than wrong.
-                    most /= 1.0 + 2.0 * np.sqrt(1.0 - n_seen / learn)
-                unit[s] = min(most, UNIT_LIMIT)
+                unit[s] = min(most / wide, UNIT_LIMIT)
             power = unit[s] * unit[s]
             power *= power
             total += power * power
@@ -318,7 +334,7 @@ def advance(
         distance = np.sqrt(square)
         together = 0.0
         if not learning:
-            together = min(distance / constants[JOINT_SCALE], UNIT_LIMIT)
+            together = min(distance / constants[JOINT_SCALE] / wide, UNIT_LIMIT)
             power = together * together
             power *= power
             total += power * power
@@ -339,55 +355,84 @@ def advance(
             share_total += share[s]
         for s in range(n_sensors):
             power = unit[s] * unit[s]
-            share[s] = power * power + together * share[s] / share_total
+            power *= power
+            size[s] = np.sqrt(np.sqrt(np.sqrt(power * power + together * together * share[s] / share_total)))
+            share[s] = power + together * share[s] / share_total
             all_shares += share[s]
+        oddest = 0
         for s in range(n_sensors):
             out_contribution[row, s] = share[s] / all_shares
+            if size[s] > size[oddest]:
+                oddest = s
         out_stuck[row] = stuck
         out_learning[row] = learning
 
-        # 8. The detector's own alarm, with hysteresis.
-        if alarm[i] == 1:
-            peak[i] = max(combined, peak[i] * keep_peak)
-            for s in range(n_sensors):
-                if unit[s] > 0.5 * constants[ENTER]:
-                    blamed[i] |= np.uint64(1) << np.uint64(s)
-            if combined < max(constants[LEAVE], constants[PEAK_RATIO] * peak[i]):
-                alarm[i] = 0
-                relearn[i] = np.uint8(constants[RELEARN_READINGS])
-        elif combined >= constants[ENTER] and not learning and relearn[i] <= constants[RELEARN_READINGS]:
-            alarm[i] = 1
-            peak[i] = combined
-            relearn[i] = 0
-            blamed[i] = np.uint64(0)
-            for s in range(n_sensors):
-                if out_contribution[row, s] > 0.25 or unit[s] > 0.5 * constants[ENTER]:
-                    blamed[i] |= np.uint64(1) << np.uint64(s)
-        out_alarm[row] = alarm[i]
-
-        # 9. Baselines: free while learning and after an alarm, held while it lasts, else hardly moving.
+        # 8. The detector's own alarm: each sensor enters and leaves it for itself, and while one is in, it lasts. A
+        # sensor leaves where it is no longer odd, or suddenly less odd than it has been: faults often end elsewhere.
+        begins = combined >= constants[ENTER] and not learning
         for s in range(n_sensors):
+            bit = np.uint64(1) << np.uint64(s)
+            if alarm[i] & bit:
+                if np.isnan(value[s]):
+                    size[s] = sensor[i, s, ALARM] * keep_alarm
+                elif relearn[i, s] < constants[RELEARN_READINGS]:
+                    relearn[i, s] += 1
+                if size[s] < max(constants[LEAVE], constants[ALARM_RATIO] * sensor[i, s, ALARM]):
+                    alarm[i] &= ~bit
+                    sensor[i, s, ALARM] = 0.0
+                else:
+                    sensor[i, s, ALARM] = sensor[i, s, ALARM] * keep_alarm + (1.0 - keep_alarm) * size[s]
+            elif begins and relearn[i, s] <= constants[RELEARN_READINGS]:
+                if size[s] >= constants[ENTER] or s == oddest:
+                    alarm[i] |= bit
+                    sensor[i, s, ALARM] = size[s]
+                    relearn[i, s] = 0
+        out_alarm[row] = alarm[i] != 0
+        if alarm[i] != 0:
+            out_score[row] = max(out_score[row], constants[HELD_SCORE])
+
+        # 9. Baselines: free while learning and after an alarm, held while it lasts, else hardly moving. A level that
+        # hasn't settled isn't held: an alarm may be its own doing, and would never end.
+        for s in range(n_sensors):
+            in_alarm = alarm[i] >> np.uint64(s) & np.uint64(1)
             if np.isnan(value[s]):
                 sensor[i, s, SLOW] *= keep_slow
                 continue
             variance = sensor[i, s, SPREAD]
             typical = spread[s] / np.sqrt(variance)
             squared = min(odd[s] * odd[s], WINSOR) * variance
-            bounded = min(max(own[s], -3.0 * table[s, OWN]), 3.0 * table[s, OWN])
+            away = own[s]
+            late = 2 * seen[i, s] < n_seen or (relearn[i, s] > 0 and not in_alarm)
+            if late and not learning and table[s, CROSS] > 0.0:
+                # A level that is sought late is found by what the others say: they know how busy the device is.
+                away -= others[s]
+            bounded = min(max(away, -3.0 * table[s, OWN]), 3.0 * table[s, OWN])
             moved = 0.0
             if seen[i, s] < learn:
-                moved = max(1.0 / (seen[i, s] + 1.0 + table[s, PRIOR]), constants[LEVEL_GAIN]) * own[s]
+                gain = 1.0 / (seen[i, s] + 1.0 + table[s, PRIOR])
+                if learning:
+                    gain = max(gain, constants[LEVEL_GAIN])
+                moved = gain * away
                 sensor[i, s, SPREAD] += (squared - variance) / (seen[i, s] + constants[SPREAD_PRIOR])
-            elif relearn[i] > 0 and (blamed[i] >> np.uint64(s)) & np.uint64(1):
-                moved = constants[RELEARN_GAIN] * own[s]
+            elif relearn[i, s] > 0 and not in_alarm:
+                # In large steps first, then in smaller ones, so that it comes to rest at a mean of several readings.
+                so_far = constants[RELEARN_READINGS] - relearn[i, s]
+                relearn[i, s] -= 1
+                if relearn[i, s] >= BY_WORD:
+                    so_far = constants[WORD_READINGS] - (relearn[i, s] - BY_WORD)
+                    if relearn[i, s] == BY_WORD:
+                        relearn[i, s] = 0
+                relearn_gain = 1.0 / (1.0 / constants[RELEARN_GAIN] + constants[RELEARN_SLOWER] * so_far)
+                moved = relearn_gain * away
                 # What was smoothed was seen from the old level, and would go on alarming.
-                forget = 1.0 - constants[RELEARN_GAIN]
+                forget = 1.0 - relearn_gain
+                sensor[i, s, NOISE] = 1.0 + forget * (sensor[i, s, NOISE] - 1.0)
                 sensor[i, s, SLOW] *= forget
                 sensor[i, s, FAST] *= forget
                 sensor[i, s, HOUR] *= forget
                 sensor[i, s, DAY] *= forget
                 sensor[i, s, JOINT] *= forget
-            elif alarm[i] == 0:
+            elif alarm[i] == 0 or seen[i, s] < constants[SETTLE]:
                 if seen[i, s] < constants[SETTLE]:
                     moved = bounded / (seen[i, s] + 1.0)
                     if table[s, CROSS] > 0.0:
@@ -403,8 +448,6 @@ def advance(
             sensor[i, s, LEVEL] += moved
             if seen[i, s] < 65535:
                 seen[i, s] += 1
-        if relearn[i] > 0:
-            relearn[i] -= 1
         last[i] = ts[row]
         count[i] = n_seen + 1
 
@@ -415,7 +458,7 @@ def compiled() -> Callable[..., None]:
 
     Numba is imported here, and the signature is fixed, so that nothing is compiled at import and only this is later.
     """
-    from numba import float32, float64, int32, int64, njit, uint8, uint16, uint64, void
+    from numba import float32, float64, int32, int64, uint8, uint16, uint64, void
 
     signature = void(
         int32[::1],  # slots
@@ -432,10 +475,8 @@ def compiled() -> Callable[..., None]:
         uint16[:, ::1],  # seen
         int64[::1],  # last
         int32[::1],  # count
-        float32[::1],  # peak
-        uint64[::1],  # blamed
-        uint8[::1],  # alarm
-        uint8[::1],  # relearn
+        uint64[::1],  # alarm
+        uint8[:, ::1],  # relearn
         float32[::1],  # out_score
         uint8[::1],  # out_alarm
         float32[:, ::1],  # out_centre
@@ -445,5 +486,4 @@ def compiled() -> Callable[..., None]:
         uint8[::1],  # out_learning
         float32[:, :, ::1],  # record
     )
-    kernel: Callable[..., None] = njit(signature, cache=True, nogil=True)(advance)
-    return kernel
+    return machine_code(advance, signature)

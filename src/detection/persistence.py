@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,11 +13,62 @@ from ..exceptions import ConfigError, ModelError
 from .config import DetectorConfig
 from .kernel import N_CONSTANTS, N_KNOTS, N_SENSOR_COLUMNS
 
-FORMAT = 1
+FORMAT = 2
 ARRAYS_FILE = "detector.npz"
 HEAD_FILE = "detector.json"
 
 Loaded = tuple[DetectorConfig, tuple[str, ...], int, dict[str, np.ndarray]]
+
+
+def to_dict(
+    config: DetectorConfig, sensor_names: tuple[str, ...], interval_ms: int, arrays: dict[str, np.ndarray]
+) -> dict[str, object]:
+    """A detector as numbers, texts and lists; equal detectors give equal ones."""
+    return _head(config, sensor_names, interval_ms) | {
+        "arrays": {
+            name: {"type": array.dtype.str, "shape": list(array.shape), "values": array.ravel().tolist()}
+            for name, array in sorted(arrays.items())
+        }
+    }
+
+
+def from_dict(learnt: Mapping[str, object]) -> Loaded:
+    """What `to_dict` told of. Raises ModelError where it isn't that."""
+    where = "these figures"
+    try:
+        config, sensor_names, interval_ms = _read_head(learnt, where)
+        told = msgspec.convert(learnt["arrays"], dict[str, _Array])
+        arrays = {name: np.array(each.values, np.dtype(each.type)).reshape(each.shape) for name, each in told.items()}
+    except (ConfigError, msgspec.ValidationError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"the detector in {where} is damaged ({error}); train the type again") from error
+    _check(where, arrays, len(sensor_names))
+    return config, sensor_names, interval_ms, arrays
+
+
+class _Array(msgspec.Struct, frozen=True):
+    type: str
+    shape: tuple[int, ...]
+    values: list[float]
+
+
+def _head(config: DetectorConfig, sensor_names: tuple[str, ...], interval_ms: int) -> dict[str, object]:
+    return {
+        "format": FORMAT,
+        "kind": "anomaly detector",
+        "sensors": list(sensor_names),
+        "interval_ms": interval_ms,
+        "config": asdict(config),
+    }
+
+
+def _read_head(head: Mapping[str, object], where: str) -> tuple[DetectorConfig, tuple[str, ...], int]:
+    found = msgspec.convert(head["format"], int)
+    if found != FORMAT:
+        what = "update faultwatch, or train the type again" if found > FORMAT else "train the type again"
+        raise ModelError(f"{where} has format {found}; this version reads format {FORMAT}: {what}")
+    sensor_names = msgspec.convert(head["sensors"], tuple[str, ...])
+    interval_ms = msgspec.convert(head["interval_ms"], int)
+    return msgspec.convert(head["config"], DetectorConfig), sensor_names, interval_ms
 
 
 def save(
@@ -28,13 +80,7 @@ def save(
 ) -> None:
     """Write both files; equal models give equal bytes."""
     folder.mkdir(parents=True, exist_ok=True)
-    head = {
-        "format": FORMAT,
-        "kind": "anomaly detector",
-        "sensors": list(sensor_names),
-        "interval_ms": interval_ms,
-        "config": asdict(config),
-    }
+    head = _head(config, sensor_names, interval_ms)
     (folder / HEAD_FILE).write_text(json.dumps(head, indent=1) + "\n")
     with zipfile.ZipFile(folder / ARRAYS_FILE, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(arrays):
@@ -49,13 +95,7 @@ def load(folder: Path) -> Loaded:
     """Read both files and check that they fit. Raises ModelError and says which file, and what to do."""
     try:
         head = json.loads((folder / HEAD_FILE).read_text())
-        if head["format"] > FORMAT:
-            raise ModelError(
-                f"{folder / HEAD_FILE} has format {head['format']}; this version reads up to {FORMAT}:"
-                " update faultwatch, or train the type again"
-            )
-        sensor_names, interval_ms = tuple(head["sensors"]), int(head["interval_ms"])
-        config = msgspec.convert(head["config"], DetectorConfig)
+        config, sensor_names, interval_ms = _read_head(head, str(folder / HEAD_FILE))
         with np.load(folder / ARRAYS_FILE, allow_pickle=False) as archive:
             arrays = {name: np.ascontiguousarray(archive[name]) for name in archive.files}
     except FileNotFoundError as error:
@@ -71,11 +111,11 @@ def load(folder: Path) -> Loaded:
         zipfile.BadZipFile,
     ) as error:
         raise ModelError(f"the detector in {folder} is damaged ({error}); train the type again") from error
-    _check(folder, arrays, len(sensor_names))
+    _check(str(folder), arrays, len(sensor_names))
     return config, sensor_names, interval_ms, arrays
 
 
-def _check(folder: Path, arrays: dict[str, np.ndarray], n_sensors: int) -> None:
+def _check(where: str, arrays: dict[str, np.ndarray], n_sensors: int) -> None:
     """A kernel trusts its arrays: shapes and types are looked at here, once."""
     expected = {
         "scale": (np.float64, (n_sensors, 2)),
@@ -97,4 +137,4 @@ def _check(folder: Path, arrays: dict[str, np.ndarray], n_sensors: int) -> None:
             fits = all(want in (-1, have) for want, have in zip(shape, got.shape, strict=True))
         if not fits:
             found = "missing" if got is None else f"{got.dtype} {got.shape}"
-            raise ModelError(f"the detector in {folder} is damaged ({name} is {found}); train the type again")
+            raise ModelError(f"the detector in {where} is damaged ({name} is {found}); train the type again")

@@ -16,18 +16,16 @@ class DetectorState:
     """State of n devices of one type with S sensors; `update` changes it in place.
 
     `sensor` float32 (n, S, fields named in kernel.py); `seen` uint16 (n, S), readings of each; `last` int64 (n,),
-    ms of the newest row; `count` int32 (n,), rows; `peak` float32 (n,), of the alarm; `blamed` uint64 (n,), a bit for
-    each sensor that took part in it; `alarm` uint8 (n,); `relearn` uint8 (n,), readings for which the level may still
-    move freely.
+    ms of the newest row; `count` int32 (n,), rows; `alarm` uint64 (n,), a bit for each sensor that is in it; `relearn`
+    uint8 (n, S), readings for which a level may move freely, once the sensor's alarm has ended (or, from 128 on, that
+    many more than 128 by an operator's word).
     """
 
     sensor: npt.NDArray[np.float32]
     seen: npt.NDArray[np.uint16]
     last: npt.NDArray[np.int64]
     count: npt.NDArray[np.int32]
-    peak: npt.NDArray[np.float32]
-    blamed: npt.NDArray[np.uint64]
-    alarm: npt.NDArray[np.uint8]
+    alarm: npt.NDArray[np.uint64]
     relearn: npt.NDArray[np.uint8]
 
     @classmethod
@@ -38,10 +36,8 @@ class DetectorState:
             seen=np.zeros((n_devices, n_sensors), np.uint16),
             last=np.zeros(n_devices, np.int64),
             count=np.zeros(n_devices, np.int32),
-            peak=np.zeros(n_devices, np.float32),
-            blamed=np.zeros(n_devices, np.uint64),
-            alarm=np.zeros(n_devices, np.uint8),
-            relearn=np.zeros(n_devices, np.uint8),
+            alarm=np.zeros(n_devices, np.uint64),
+            relearn=np.zeros((n_devices, n_sensors), np.uint8),
         )
 
     def __len__(self) -> int:
@@ -97,4 +93,5 @@ class DetectorState:
             inside = old.sensor[:, there, field].astype(np.float64) * old_scale[1] + old_scale[0]
             self.sensor[:, here, field] = (inside - scale[0]) / scale[1]
         self.seen[:, here] = old.seen[:, there]
-        self.blamed |= ((old.blamed >> np.uint64(there)) & np.uint64(1)) << np.uint64(here)
+        self.relearn[:, here] = old.relearn[:, there]
+        self.alarm |= ((old.alarm >> np.uint64(there)) & np.uint64(1)) << np.uint64(here)

@@ -239,7 +239,7 @@ class TypeState:
             block = Block(
                 learning.slots[order].astype(np.int32), held.ts[order], np.ascontiguousarray(held.values[order])
             )
-            detector.update(self._detector_state, block)
+            detector.warm(self._detector_state, block)
 
     def _unscored(self, readings: Readings, slots: Int64s, *, late: bool) -> Batch:
         nothing = np.zeros(len(slots), bool)
