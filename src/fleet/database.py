@@ -140,6 +140,17 @@ def revision(engine: Engine) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
+def answers(engine: Engine) -> None:
+    """Ask the database for an answer. Raises StorageError where there is none, or its file is gone."""
+    if engine.dialect.name == "sqlite" and not Path(str(engine.url.database)).exists():
+        raise StorageError(
+            f"the database {engine.url.database} is gone, though this process still holds it open: stop faultwatch and"
+            " restore the file, or the data folder, from a backup"
+        )
+    with reading(engine) as session:
+        session.execute(text("SELECT 1"))
+
+
 def alembic_config(connection: Connection) -> Config:
     """Alembic's configuration for scripts of this package, wherever and under whatever name it is installed."""
     config = Config()
