@@ -1,11 +1,15 @@
 """`faultwatch serve`: the live loop, the pages, or both, in one process behind one port."""
 
+import os
 import random
+import re
+import signal
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from .checks import Probe
     from .metrics import Metrics
     from .operations.endpoints import Endpoints, Figures
+    from .operations.running import Note
     from .service.gateway import Gateway
     from .service.health import LoopHealth
     from .service.intake import Intake
@@ -60,6 +65,7 @@ def run(settings: "Settings", ready: Callable[[str, str | None], None]) -> None:
 
     from .fleet.database import connect, migrate
     from .metrics import Metrics
+    from .operations.running import announced
     from .server import Server
     from .service.health import LoopHealth
     from .service.live import Live, wall_ms
@@ -68,8 +74,10 @@ def run(settings: "Settings", ready: Callable[[str, str | None], None]) -> None:
     log = structlog.get_logger(__name__)
     settings.data.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
+        stack.enter_context(_closing_on_sigterm())
         listener = stack.enter_context(_listen(settings.host, settings.port))
         address = _address(settings, listener)
+        settings = settings.model_copy(update={"base_url": address})
         engine = connect(settings.database_url)
         stack.callback(engine.dispose)
         migrate(engine)
@@ -91,6 +99,7 @@ def run(settings: "Settings", ready: Callable[[str, str | None], None]) -> None:
             server_header=False,
             timeout_graceful_shutdown=STOP_S,
         )
+        stack.enter_context(announced(settings.data, _note(settings, listener, wall_ms())))
         shutdown = pages.state.shutdown if pages is not None else None
         server = Server(config, on_start=lambda: ready(address, link), shutdown=shutdown)
         if live is not None:
@@ -199,16 +208,31 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
+        reason = (error.strerror or str(error)).partition(" (while")[0]  # what follows names the address once more
         raise ConfigError(
-            f"can't listen on {host}:{port}: {error.strerror or error}; choose another with --port (0 takes a free one)"
+            f"can't listen on {host}:{port}: {reason}; choose another with --port (0 takes a free one)"
         ) from error
 
 
 def _address(settings: "Settings", listener: socket.socket) -> str:
     """What people open: the address that was set, or this machine's with the port that was got."""
-    if settings.port:
-        return settings.base_url
-    return settings.base_url.replace(":0", f":{listener.getsockname()[1]}")
+    return re.sub(":0$", f":{listener.getsockname()[1]}", settings.base_url)
+
+
+def _note(settings: "Settings", listener: socket.socket, now_ms: int) -> "Note":
+    """Where this process answers, for commands on the same machine."""
+    from . import __version__
+    from .operations.running import Note
+    from .settings import reachable
+
+    return Note(
+        pid=os.getpid(),
+        machine=socket.gethostname(),
+        role=settings.role,
+        version=__version__,
+        url=reachable(settings.host, listener.getsockname()[1]),
+        started_ms=now_ms,
+    )
 
 
 def _welcome(address: str, link: str | None) -> str:
@@ -216,6 +240,23 @@ def _welcome(address: str, link: str | None) -> str:
     if link is None:
         return f"faultwatch is ready: {address}  (Ctrl-C ends it)"
     return f"faultwatch is ready. Make the first account, once, at:\n  {link}\n(Ctrl-C ends it)"
+
+
+@contextmanager
+def _closing_on_sigterm() -> Iterator[None]:
+    """SIGTERM ends what is inside as an exit does: what was opened is closed, what has come in is kept.
+
+    uvicorn, when it has ended, sends itself the signal once more, which would end the process before that.
+    """
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(0)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _stop_when_failed(failed: threading.Event, server: "uvicorn.Server") -> None:

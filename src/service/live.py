@@ -169,7 +169,7 @@ class Live:
             self.intake.scored(record)
             self._unscored.popleft()
             self._cut_now |= outcome.backfill is not None and outcome.backfill.last
-        self.shard.publish(self._clock())
+        self._once("publishing", self._publish)
         self._hand_over(self.shard.state.freeze())
 
     def _write_effects(self, outcome: Outcome) -> None:
@@ -182,8 +182,7 @@ class Live:
     def _when_due(self) -> None:
         now = time.monotonic()
         if now >= self._next_publish:
-            with self._stages.measure("publish"):
-                self.shard.publish(self._clock())
+            self._once("publishing", self._publish)
             self._next_publish = time.monotonic() + max(PUBLISH_S, 9 * (time.monotonic() - now))
         full = self.shard.pending_rows >= self._settings.max_queue_rows // 4
         if self._keeping.is_set() and self.shard.pending_rows < self._settings.max_queue_rows:
@@ -221,6 +220,10 @@ class Live:
                 compacted_hour = self._clock() // HOUR_MS
                 with self._stages.measure("compact"):
                     self._once("compaction", self._tidy)
+
+    def _publish(self) -> None:
+        with self._stages.measure("publish"):
+            self.shard.publish(self._clock())
 
     def _commit(self, cut: Cut) -> None:
         with self._stages.measure("lake"):

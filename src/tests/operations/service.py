@@ -28,7 +28,7 @@ PUMP = DeviceType(
     sensors=(Sensor(name="pressure", unit="bar", low=0.0, high=16.0), Sensor(name="flow", unit="l/min", low=0.0)),
 )
 Wanted = Callable[[], object]
-START_LIMIT_S = 60.0
+START_LIMIT_S = 90.0
 PASSWORD = "correct horse battery"
 
 

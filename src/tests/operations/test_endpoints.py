@@ -144,7 +144,7 @@ def test_a_full_disk_and_a_lost_database_show_in_words_and_go_again(tmp_path: Pa
 
         database = data / "faultwatch.db"
         away = database.rename(data / "away.db")
-        assert "is gone" in told("database") and "from a backup" in told("database")
+        assert "there is no database at" in told("database") and "from a backup" in told("database")
         assert service.get("/metrics").status_code == 200, "figures are there without the database"
         away.rename(database)
         service.until_ready()

@@ -99,12 +99,12 @@ def test_storage_that_fails_is_counted_and_told_by_what_it_fails_at(looked: Look
     database_file = looked.settings.data / "faultwatch.db"
     away = database_file.rename(database_file.with_name("away.db"))
     fault = looked.faults()["database"]
-    assert fault is not None and "is gone" in fault and "from a backup" in fault
+    assert fault is not None and "there is no database at" in fault and "from a backup" in fault
     away.rename(database_file)
     looked.until(lambda: looked.faults()["database"] is None)
 
 
 def test_a_database_that_is_not_there_is_told_in_words(tmp_path: Path) -> None:
     engine = connect(f"sqlite:///{tmp_path / 'nowhere' / 'fleet.db'}")
-    assert "is gone" in str(fault_of(lambda: answers(engine)))
+    assert "there is no database at" in str(fault_of(lambda: answers(engine)))
     engine.dispose()
