@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from src.cli import app
+from src.metrics import Metrics
 from src.settings import Settings, explain
 
 if TYPE_CHECKING:
@@ -66,7 +67,22 @@ def _context(command: "Command", name: str, parent: "Context | None") -> "Contex
     return typer.Context(command, info_name=name, parent=parent, terminal_width=WIDTH, max_content_width=WIDTH)
 
 
-PAGES = {"settings.md": settings_page, "commands.md": commands_page}
+def metrics_page() -> str:
+    """Every metric with its kind, its labels and what it says."""
+    parts = [
+        GENERATED,
+        "# Metrics",
+        "`GET /metrics` of a running service, in Prometheus' text format: for this machine itself, or for a token that"
+        " `faultwatch tokens create --scope metrics` makes. [How to watch the service](../how-to/watch-the-service.md)"
+        " says what to do with them. With the roles apart each process has the figures of its own part.",
+    ]
+    lines = ["| name | kind | labels | |", "| --- | --- | --- | --- |"]
+    for family in Metrics().described():
+        lines.append(f"| `{family.name}` | {family.kind} | {', '.join(family.labels)} | {family.help} |")
+    return "\n\n".join([*parts, "\n".join(lines)]) + "\n"
+
+
+PAGES = {"settings.md": settings_page, "commands.md": commands_page, "metrics.md": metrics_page}
 
 
 def main() -> None:

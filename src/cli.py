@@ -20,6 +20,7 @@ class Commands(LazyGroup):
         ),
         "channels": Lazy("service.channels_cli:channels", "Say where owners are told of alerts, and try it."),
         "demo": Lazy("demo:demo", "Watch a simulated fleet: two weeks of history, judged, then live."),
+        "doctor": Lazy("operations.doctor:doctor", "Look at everything faultwatch needs, and say what to do."),
         "export": Lazy("fleet.cli_export:export", "Write readings, scores and expected ranges to a file."),
         "ingest": Lazy("service.ingest_cli:ingest", "Take in files of readings, whatever their age, and judge them."),
         "migrate": Lazy("fleet.cli:migrate", "Bring the database to this version's tables."),
@@ -29,6 +30,7 @@ class Commands(LazyGroup):
         "simulate": Lazy(
             "simulator.cli:simulate", "Simulate a fleet with faults, as files or sent to a running server."
         ),
+        "status": Lazy("operations.status:status", "Show what the running service says of itself."),
         "tokens": Lazy("fleet.cli:tokens", "Make, list and revoke the tokens of devices and scripts."),
         "train": Lazy("pipelines.cli:train", "Learn what is normal from the readings in the lake."),
         "types": Lazy("fleet.cli_types:types", "Add, list and show device types."),

@@ -1,5 +1,6 @@
 """`faultwatch serve`: the live loop, the pages, or both, in one process behind one port."""
 
+import os
 import random
 import re
 import signal
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from .checks import Probe
+    from .metrics import Metrics
+    from .operations.endpoints import Endpoints, Figures
+    from .operations.running import Note
     from .service.gateway import Gateway
+    from .service.health import LoopHealth
     from .service.intake import Intake
     from .settings import Settings
     from .telemetry.lake import Lake
@@ -58,7 +64,10 @@ def run(settings: "Settings", ready: Callable[[str, str | None], None]) -> None:
     import uvicorn
 
     from .fleet.database import connect, migrate
+    from .metrics import Metrics
+    from .operations.running import announced
     from .server import Server
+    from .service.health import LoopHealth
     from .service.live import Live, wall_ms
     from .telemetry.lake import Lake
 
@@ -73,21 +82,24 @@ def run(settings: "Settings", ready: Callable[[str, str | None], None]) -> None:
         stack.callback(engine.dispose)
         migrate(engine)
         lake = Lake(settings.lake_url, settings.storage_options())
-        live, gateway, pages, link = None, None, None, None
+        metrics = Metrics()
+        live, gateway, pages, link, health = None, None, None, None, None
         if settings.role != "web":
-            live = stack.enter_context(Live(settings, engine, lake))
-            gateway = _gateway(settings, engine, live.intake)
+            live = stack.enter_context(Live(settings, engine, lake, metrics=metrics))
+            health = LoopHealth(live, settings, engine, lake)
+            gateway = _gateway(settings, engine, live.intake, metrics)
             stack.callback(_notify(settings, engine, wall_ms))
         if settings.role != "loop":
             pages = _pages(settings, engine, lake)
             link = _setup_link(engine, wall_ms(), address)
         config = uvicorn.Config(
-            _together(gateway, pages),
+            _together(_endpoints(settings, engine, metrics, health, pages), gateway, pages, metrics),
             log_config=None,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=STOP_S,
         )
+        stack.enter_context(announced(settings.data, _note(settings, listener, wall_ms())))
         shutdown = pages.state.shutdown if pages is not None else None
         server = Server(config, on_start=lambda: ready(address, link), shutdown=shutdown)
         if live is not None:
@@ -105,11 +117,38 @@ def _pages(settings: "Settings", engine: "Engine", lake: "Lake") -> "FastAPI":
     return create_app(settings, engine, lake, [PublishedReader(settings.data / "published" / "shard-0")])
 
 
-def _gateway(settings: "Settings", engine: "Engine", intake: "Intake") -> "Gateway":
+def _gateway(settings: "Settings", engine: "Engine", intake: "Intake", metrics: "Metrics") -> "Gateway":
     from .fleet.tokens import Tokens
     from .service.gateway import Gateway, GatewayLimits
 
-    return Gateway(intake, Tokens(engine).authenticate, GatewayLimits.of(settings))
+    return Gateway(intake, Tokens(engine).authenticate, GatewayLimits.of(settings), metrics=metrics)
+
+
+def _endpoints(
+    settings: "Settings", engine: "Engine", metrics: "Metrics", loop: "LoopHealth | None", pages: "FastAPI | None"
+) -> "Endpoints":
+    """What the service says of itself, by the parts that run in this process."""
+    from .checks import Checks
+    from .fleet.tokens import Tokens
+    from .operations.endpoints import Endpoints
+    from .web.health import PagesHealth
+
+    probes: dict[str, Probe] = {}
+    figures: list[Figures] = []
+    if pages is not None:
+        of_pages = PagesHealth(engine, pages.state.parts.published)
+        probes.update(of_pages.probes())
+        figures.append(of_pages.look)
+        metrics.event_streams.set_function(lambda: pages.state.parts.feed.streams)
+    if loop is not None:
+        probes = {**loop.probes(), **{name: probe for name, probe in probes.items() if name != "database"}}
+        figures.append(loop.look)
+    tokens = Tokens(engine)
+
+    def opens(token: str) -> bool:
+        return tokens.authenticate(token, "metrics") is not None
+
+    return Endpoints(settings.role, metrics, Checks(probes), figures, opens)
 
 
 def _notify(settings: "Settings", engine: "Engine", clock: Callable[[], int]) -> Callable[[], None]:
@@ -131,13 +170,21 @@ def _setup_link(engine: "Engine", now_ms: int, address: str) -> str | None:
     return f"{address}/setup/{token}" if token else None
 
 
-def _together(gateway: "Gateway | None", pages: "FastAPI | None") -> "ASGIApp":
-    """Readings to the gateway, all else to the pages; either may be missing."""
+def _together(
+    endpoints: "Endpoints", gateway: "Gateway | None", pages: "FastAPI | None", metrics: "Metrics"
+) -> "ASGIApp":
+    """Readings to the gateway, all else to the pages; either may be missing. Endpoints are there in any case."""
+    from .operations.endpoints import PATHS
     from .service.gateway import PATH
+    from .web.counted import Counted
+
+    counted = None if pages is None else Counted(pages, metrics)
 
     async def app(scope: "Scope", receive: "Receive", send: "Send") -> None:
+        if scope["type"] == "http" and scope["path"] in PATHS:
+            return await endpoints(scope, receive, send)
         readings = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == PATH
-        target = gateway if gateway is not None and (readings or pages is None) else pages
+        target = gateway if gateway is not None and (readings or pages is None) else counted
         if scope["type"] == "lifespan" and pages is None:
             return await _no_lifespan(receive, send)
         assert target is not None
@@ -170,6 +217,22 @@ def _listen(host: str, port: int) -> socket.socket:
 def _address(settings: "Settings", listener: socket.socket) -> str:
     """What people open: the address that was set, or this machine's with the port that was got."""
     return re.sub(":0$", f":{listener.getsockname()[1]}", settings.base_url)
+
+
+def _note(settings: "Settings", listener: socket.socket, now_ms: int) -> "Note":
+    """Where this process answers, for commands on the same machine."""
+    from . import __version__
+    from .operations.running import Note
+    from .settings import reachable
+
+    return Note(
+        pid=os.getpid(),
+        machine=socket.gethostname(),
+        role=settings.role,
+        version=__version__,
+        url=reachable(settings.host, listener.getsockname()[1]),
+        started_ms=now_ms,
+    )
 
 
 def _welcome(address: str, link: str | None) -> str:

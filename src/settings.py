@@ -64,7 +64,7 @@ def _with_driver(url: str) -> str:
     return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
 
 
-def _reachable(host: str, port: int) -> str:
+def reachable(host: str, port: int) -> str:
     """Address of this machine's own browser for a service that listens on `host`."""
     name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
     return f"http://{name}:{port}"
@@ -124,7 +124,7 @@ class Settings(BaseSettings):
     )
     port: int = Field(default=8765, ge=0, le=65535, description="Port that it listens on; 0 takes a free one.")
     base_url: str = Field(
-        default_factory=lambda values: _reachable(values["host"], values["port"]),
+        default_factory=lambda values: reachable(values["host"], values["port"]),
         pattern=r"^https?://[^/\s]+(/[^\s]*)?$",
         description="Address at which people reach the dashboard; links in notifications begin with it.",
         json_schema_extra={"default": "http://HOST:PORT", "expected": "an address such as https://faults.example.com"},

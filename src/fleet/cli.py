@@ -125,7 +125,10 @@ def create_token(
     owner: Annotated[str, typer.Option(help="Whose devices it is for; made where there is no such owner.")],
     name: Annotated[str, typer.Option(help="What lists call it.")] = "token",
     scope: Annotated[
-        Literal["write", "read"], typer.Option(help="write: may only write readings; read: sees what a viewer sees.")
+        Literal["write", "read", "metrics"],
+        typer.Option(
+            help="write: may only write readings; read: sees what a viewer sees; metrics: opens /metrics and no more."
+        ),
     ] = "write",
     register: Annotated[
         bool, typer.Option("--register/--no-register", help="Whether devices register themselves by it.")

@@ -140,6 +140,36 @@ def revision(engine: Engine) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
+def answers(engine: Engine) -> None:
+    """Ask the database for an answer. Raises StorageError where there is none, or its file is gone."""
+    if engine.dialect.name == "sqlite" and not Path(str(engine.url.database)).exists():
+        raise StorageError(
+            f"there is no database at {engine.url.database}; where there was one, stop faultwatch and restore the file,"
+            " or the data folder, from a backup"
+        )
+    with reading(engine) as session:
+        session.execute(text("SELECT 1"))
+
+
+def newest_revision() -> str:
+    """The revision that `migrate` brings a database to."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    head = ScriptDirectory.from_config(config).get_current_head()
+    assert head is not None, "this package has migrations"
+    return head
+
+
+def damage(engine: Engine) -> str | None:
+    """What is wrong with a SQLite file's pages and indexes, None where nothing is; PostgreSQL looks after its own."""
+    if engine.dialect.name != "sqlite":
+        return None
+    with reading(engine) as session:
+        found = session.execute(text("PRAGMA quick_check(3)")).scalars().all()
+    return None if list(found) == ["ok"] else "; ".join(map(str, found))
+
+
 def alembic_config(connection: Connection) -> Config:
     """Alembic's configuration for scripts of this package, wherever and under whatever name it is installed."""
     config = Config()

@@ -29,7 +29,7 @@ AlertState = Literal["firing", "resolved"]
 Severity = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 """From the mildest to the worst; a channel takes its `min_severity` and worse."""
-TokenScope = Literal["write", "read"]
+TokenScope = Literal["write", "read", "metrics"]
 ChannelKind = Literal["apprise", "webhook"]
 OutboxState = Literal["pending", "sent", "dead"]
 JobState = Literal["waiting", "running", "done", "failed"]

@@ -5,6 +5,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable
+from typing import get_args
 
 import msgspec
 from sqlalchemy import Engine, insert, select, update
@@ -60,7 +61,8 @@ def create(
 ) -> str:
     """Make a token and return it: the only time it is seen.
 
-    A token for some devices registers none. One of scope `read` sees what a viewer of the owner sees.
+    A token for some devices registers none. One of scope `read` sees what a viewer of the owner sees; one of scope
+    `metrics` opens `/metrics` and nothing of any owner's.
     """
     token = PREFIX + secrets.token_urlsafe(32)
     named = None if device_ids is None else sorted(set(device_ids))
@@ -142,14 +144,15 @@ class Tokens:
             token = session.scalar(
                 select(models.Token).where(models.Token.hash == hashed, models.Token.revoked_ms.is_(None))
             )
-            if token is None:
+            scope = next((known for known in get_args(TokenScope) if token is not None and known == token.scope), None)
+            if token is None or scope is None:
                 return None
             info = TokenInfo(
                 token_id=token.id,
                 owner_id=token.owner_id,
                 may_register=token.may_register,
                 device_ids=None if token.device_ids is None else frozenset(token.device_ids),
-                scope="read" if token.scope == "read" else "write",
+                scope=scope,
             )
             last_used_ms = token.last_used_ms
         now_ms = self._now_ms()

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from ..exceptions import FaultwatchError, IngestError
 from ..fleet.tokens import TokenInfo
+from ..metrics import Metrics
 from ..settings import Settings
 from .answers import RETRY_AFTER_S, Answer, problem, problem_of
 from .decode import decode
@@ -88,7 +89,9 @@ class Gateway:
         limits: GatewayLimits = GatewayLimits(),
         remember_s: float = 2.0,
         clock: Callable[[], float] = time.monotonic,
+        metrics: Metrics | None = None,
     ) -> None:
+        self._metrics = metrics or Metrics()
         self._intake = intake
         self._limits = limits
         self._senders = _Senders(authenticate, remember_s, clock)
@@ -100,6 +103,7 @@ class Gateway:
         """Answer one HTTP request."""
         if scope["type"] != "http":
             raise RuntimeError(f"the gateway speaks HTTP only, not {scope['type']}")
+        began = time.perf_counter()
         body = _Body(receive, self._limits, self._budget)
         close = False
         try:
@@ -112,6 +116,8 @@ class Gateway:
         except FaultwatchError as error:
             answer = problem_of(error)
             close = not await body.drain()
+        self._metrics.requests.labels(str(answer.status)).inc()
+        self._metrics.request_seconds.observe(time.perf_counter() - began)
         await _send(send, answer, close)
 
     async def _answer(self, scope: Scope, body: "_Body") -> Answer:
@@ -136,7 +142,8 @@ class Gateway:
         named = parse_qs(query.decode("latin-1")).get("type", [None])[0] if query else None
 
         def decoded() -> Decoded:
-            return decode(unpack(content, encoding, self._limits.unpacked_bytes), media, named, self._limits.rows)
+            with self._metrics.stages.measure("parse"):
+                return decode(unpack(content, encoding, self._limits.unpacked_bytes), media, named, self._limits.rows)
 
         if len(content) <= SMALL_BODY and not encoding:
             return decoded()

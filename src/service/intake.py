@@ -19,10 +19,11 @@ import structlog
 
 from ..exceptions import StorageError
 from ..fleet.tokens import TokenInfo
+from ..metrics import Metrics
 from ..settings import Settings
-from ..telemetry.quality import LiveLimits
+from ..telemetry.quality import LiveLimits, Reason
 from ..telemetry.records import Devices, Quarantined, Receipt, Record, Rows, TypeVersion
-from .answers import RETRY_AFTER_S, Answer, problem, problem_of
+from .answers import RETRY_AFTER_S, Answer, Counts, problem, problem_of
 from .decoded import Decoded
 from .directory import Directory, Registry
 from .judging import Judge, Judgement
@@ -65,7 +66,9 @@ class Intake:
 
     `sink` gets every record with its number, in order, from the thread of intake. `newest` int64, by device
     key, is the newest timestamp of each device, `recent` the rows that were logged last, `receipts` the
-    answers given under idempotency keys: all three from the replay of the log.
+    answers given under idempotency keys: all three from the replay of the log. `log_trouble` says why the log could
+    not be written the last time, `judge_trouble` why rows could not be judged (devices not registered); None where
+    they could.
     """
 
     def __init__(
@@ -79,8 +82,15 @@ class Intake:
         receipts: Iterable[Receipt] = (),
         recent: Iterable[Rows] = (),
         clock: Callable[[], int],
+        metrics: Metrics | None = None,
     ) -> None:
         self.failed = threading.Event()
+        self.log_trouble: str | None = None
+        self.judge_trouble: str | None = None
+        self._metrics = metrics or Metrics()
+        self._stages = self._metrics.stages
+        for reason in set(Reason) - {Reason.fine, Reason.duplicate}:
+            self._metrics.rows_rejected.labels(reason.name)
         self._log = log
         self._sink = sink
         self._clock = clock
@@ -148,6 +158,7 @@ class Intake:
         """The scorer has applied a record; called from one thread."""
         if isinstance(record, Rows):
             self._scored += len(record.ts) // 8
+            self._metrics.rows_scored.inc(len(record.ts) // 8)
 
     def _refusal(self) -> Answer | None:
         if self._stopped or self.failed.is_set():
@@ -210,8 +221,12 @@ class Intake:
         judgement: Judgement | None = None
         refusal: Answer | None = None
         try:
-            judgement = self._judge.judge([(request.token, request.decoded) for request in fresh], now_ms)
+            with self._stages.measure("check"):
+                judgement = self._judge.judge([(request.token, request.decoded) for request in fresh], now_ms)
+            self.judge_trouble = None if fresh else self.judge_trouble
         except StorageError as error:
+            self.judge_trouble = str(error)
+            self._metrics.storage_failures.labels("devices").inc()
             refusal = problem_of(error)
         except Exception:
             # A bug met by one group must not end the service for all the others; nothing was logged yet.
@@ -226,17 +241,29 @@ class Intake:
         records = [record for submission in submissions for record in submission.records]
         own = _records(judgement, receipts, now_ms) if judgement else []
         try:
-            numbers = self._log.append([*records, *own])
+            with self._stages.measure("log"):
+                numbers = self._log.append([*records, *own])
         except StorageError as error:
+            self.log_trouble = str(error)
+            self._metrics.storage_failures.labels("log").inc()
             log.error("intake.not_logged", reason=str(error), requests=len(fresh))
             refusal = problem_of(error)
             for submission in submissions:
                 submission.numbers.set_exception(error)
         else:
+            self.log_trouble = None if numbers else self.log_trouble
             self._logged_all(submissions, records, own, numbers, judgement, now_ms)
+            self._count(judgement.counts if judgement else ())
             self._receipts.add(receipts, now_ms)
         answers = [refusal] * len(fresh) if refusal else [Answer(200, body) for body in bodies]
         self._answer(fresh, answers, repeated)
+
+    def _count(self, counts: Sequence[Counts]) -> None:
+        self._metrics.rows_accepted.inc(sum(count.accepted for count in counts))
+        self._metrics.rows_duplicate.inc(sum(count.duplicate for count in counts))
+        for count in counts:
+            for reason, rows in count.reasons.items():
+                self._metrics.rows_rejected.labels(reason).inc(rows)
 
     def _set_repetitions_apart(
         self, requests: Sequence[Request], now_ms: int

@@ -8,6 +8,7 @@ thread waits out a database or lake that is gone; the log holds what they have y
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,14 +17,16 @@ from typing import Self, TypeVar
 import structlog
 from sqlalchemy import Engine
 
+from ..alerts.kinds import Kind
 from ..exceptions import StorageError
+from ..metrics import Metrics
 from ..settings import Settings
 from ..telemetry import records
 from ..telemetry.lake import AnyTable, Lake
 from . import commands
 from .intake import Intake
 from .shard import Cut, Shard
-from .shard_state import Frozen
+from .shard_state import Frozen, Outcome
 
 log = structlog.get_logger(__name__)
 
@@ -54,18 +57,34 @@ class _Kept:
 
 
 class Live:
-    """Runs one shard until `stop`. `failed` is set where a thread died of a bug; the process should end then."""
+    """Runs one shard until `stop`. `failed` is set where a thread died of a bug; the process should end then.
+
+    `troubles` says of each thing that storage does not let it do now what the reason is.
+    """
 
     def __init__(
-        self, settings: Settings, engine: Engine, lake: Lake, clock: Callable[[], int] = wall_ms, number: int = 0
+        self,
+        settings: Settings,
+        engine: Engine,
+        lake: Lake,
+        clock: Callable[[], int] = wall_ms,
+        number: int = 0,
+        metrics: Metrics | None = None,
     ) -> None:
+        self.troubles: dict[str, str] = {}
+        self._metrics = metrics or Metrics()
+        self._stages = self._metrics.stages
+        for kind in Kind:
+            self._metrics.alerts_fired.labels(kind.name.lower())
         self._settings = settings
         self._engine = engine
         self._lake = lake
         self._clock = clock
         self._stopping = threading.Event()
         self._started = False
+        self._unscored: deque[float] = deque()
         self.shard = Shard(settings, engine, lake, now_ms=clock(), number=number, insist=self._insist)
+        self.shard.state.stages = self._stages
         self._logged: queue.SimpleQueue[tuple[int, records.Record] | None] = queue.SimpleQueue()
         self._cuts: queue.SimpleQueue[_Kept | None] = queue.SimpleQueue()
         self._keeping = threading.Event()
@@ -75,11 +94,12 @@ class Live:
             settings,
             log=self.shard.log,
             registry=self.shard.registry,
-            sink=lambda seq, record: self._logged.put((seq, record)),
+            sink=self._pass_on,
             newest=self.shard.state.newest(),
             receipts=self.shard.receipts,
             recent=self.shard.recent,
             clock=clock,
+            metrics=self._metrics,
         )
         # One for all threads: what intake dies of ends the process, and where another died intake turns senders away.
         self.failed = self.intake.failed
@@ -109,6 +129,19 @@ class Live:
         self._threads["keeper"].join()
         self.shard.log.close()
 
+    @property
+    def alive(self) -> bool:
+        """Whether every thread of the loop runs."""
+        return not self.failed.is_set() and all(thread.is_alive() for thread in self._threads.values())
+
+    @property
+    def lag_s(self) -> float:
+        """How long the oldest logged record has waited to be scored, in seconds; 0 where none waits."""
+        try:
+            return time.monotonic() - self._unscored[0]
+        except IndexError:
+            return 0.0
+
     def __enter__(self) -> Self:
         self.start()
         return self
@@ -124,6 +157,10 @@ class Live:
             self.failed.set()
             self._stopping.set()
 
+    def _pass_on(self, seq: int, record: records.Record) -> None:
+        self._unscored.append(time.monotonic())
+        self._logged.put((seq, record))
+
     def _score(self) -> None:
         """Apply records in their order; publish, and cut for the keeper, when it is time."""
         while True:
@@ -136,21 +173,30 @@ class Live:
                 break
             seq, record = item
             try:
-                outcome = self.shard.state.apply(seq, record)
+                with self._stages.measure("score"):
+                    outcome = self.shard.state.apply(seq, record)
             except _StoppedError:
                 return
-            if not self._patiently("effects", lambda: self.shard.write_effects(outcome)):
+            if not self._patiently("effects", lambda: self._write_effects(outcome)):
                 return  # the next start applies it; whatever is saved from here on would count it as applied
             self.shard.hold(record, outcome)
             self.intake.scored(record)
+            self._unscored.popleft()
             self._cut_now |= outcome.backfill is not None and outcome.backfill.last
-        self._once("publishing", lambda: self.shard.publish(self._clock()))
+        self._once("publishing", self._publish)
         self._hand_over(self.shard.state.freeze())
+
+    def _write_effects(self, outcome: Outcome) -> None:
+        with self._stages.measure("alert"):
+            self.shard.write_effects(outcome)
+        for change in outcome.changes:
+            if change.to_state == "firing" and not change.historic:
+                self._metrics.alerts_fired.labels(change.kind).inc()
 
     def _when_due(self) -> None:
         now = time.monotonic()
         if now >= self._next_publish:
-            self._once("publishing", lambda: self.shard.publish(self._clock()))
+            self._once("publishing", self._publish)
             self._next_publish = time.monotonic() + max(PUBLISH_S, 9 * (time.monotonic() - now))
         full = self.shard.pending_rows >= self._settings.max_queue_rows // 4
         if self._keeping.is_set() and self.shard.pending_rows < self._settings.max_queue_rows:
@@ -170,21 +216,36 @@ class Live:
 
     def _hand_over(self, frozen: Frozen | None) -> None:
         self._keeping.set()
-        self._cuts.put(_Kept(self.shard.cut(), frozen))
+        with self._stages.measure("lake"):
+            cut = self.shard.cut()
+        self._cuts.put(_Kept(cut, frozen))
 
     def _keep(self) -> None:
         """Feed the lake, save checkpoints, let go of old segments; compact once an hour."""
         compacted_hour = self._clock() // HOUR_MS
         while (kept := self._cuts.get()) is not None:
             cut, frozen = kept.cut, kept.frozen
-            if not self._patiently("lake", lambda: self.shard.commit(cut)):
+            if not self._patiently("lake", lambda: self._commit(cut)):
                 return  # what was cut later would count these rows as committed; the next start commits all
-            if frozen is not None and self._patiently("checkpoint", lambda: self.shard.checkpoint(frozen)):
+            if frozen is not None and self._patiently("checkpoint", lambda: self._checkpoint(frozen)):
                 self.shard.trim()
             self._keeping.clear()
             if self._clock() // HOUR_MS > compacted_hour and not self._stopping.is_set():
                 compacted_hour = self._clock() // HOUR_MS
-                self._once("compaction", self._tidy)
+                with self._stages.measure("compact"):
+                    self._once("compaction", self._tidy)
+
+    def _publish(self) -> None:
+        with self._stages.measure("publish"):
+            self.shard.publish(self._clock())
+
+    def _commit(self, cut: Cut) -> None:
+        with self._stages.measure("lake"):
+            self.shard.commit(cut)
+
+    def _checkpoint(self, frozen: Frozen) -> None:
+        with self._stages.measure("checkpoint"):
+            self.shard.checkpoint(frozen)
 
     def _tidy(self) -> None:
         now_ms = self._clock()
@@ -215,8 +276,14 @@ class Live:
     def _once(self, what: str, action: Callable[[], None]) -> None:
         try:
             action()
+            self.troubles.pop(what, None)
         except StorageError as error:
+            self._trouble(what, error)
             log.warning("live.put_off", what=what, reason=str(error))
+
+    def _trouble(self, what: str, error: StorageError) -> None:
+        self.troubles[what] = str(error)
+        self._metrics.storage_failures.labels(what).inc()
 
     def _patiently(self, what: str, action: Callable[[], None]) -> bool:
         """Do it, again and again while storage doesn't answer; False where the loop stopped before it did."""
@@ -225,8 +292,10 @@ class Live:
         while True:
             try:
                 action()
+                self.troubles.pop(what, None)
                 return True
             except StorageError as error:
+                self._trouble(what, error)
                 if last:
                     log.error("live.left_undone", what=what, reason=str(error), meaning="the next start does it")
                     return False

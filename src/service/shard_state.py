@@ -18,6 +18,7 @@ from ..alerts.state import EngineConfig
 from ..detection.detector import Detector
 from ..exceptions import StorageError
 from ..fleet.alerts import AlertChange
+from ..metrics import Stages
 from ..settings import Settings
 from ..telemetry import records
 from ..telemetry.readings import Readings
@@ -89,6 +90,7 @@ class ShardState:
         self.roster = Roster()
         self.types: dict[int, TypeState] = {}
         self.spooled: list[tuple[int, str]] = []
+        self.stages = Stages()
         per_device = settings.false_alerts_per_device_month / DAYS_OF_MONTH
         self.alerting = Alerting(
             self.roster,
@@ -192,7 +194,8 @@ class ShardState:
             closed = state.waiting.close(record.now_ms, state.spec.interval_ms, self._grace_ms)
             if len(closed):
                 self._take(state, state.apply(closed, self._type_slots(closed), record.now_ms), outcome, live=True)
-        outcome.changes += self.alerting.tick(record.now_ms)
+        with self.stages.measure("alert"):
+            outcome.changes += self.alerting.tick(record.now_ms)
 
     def _backfill(self, record: records.Backfill, outcome: Outcome) -> None:
         state = self._type(record.type_id)
@@ -210,7 +213,8 @@ class ShardState:
         for batch in batches:
             outcome.rows.setdefault(state.type_id, []).append(Logged(batch, outcome.seq, outcome.now_ms))
             outcome.scored += 0 if batch.scores is None else len(batch.readings)
-            outcome.changes += self.alerting.rows(state, batch, outcome.now_ms, live=live)
+            with self.stages.measure("alert"):
+                outcome.changes += self.alerting.rows(state, batch, outcome.now_ms, live=live)
 
     def _type_slots(self, readings: Readings) -> Int64s:
         return self.roster.type_slots[self.roster.slots(readings.keys)]

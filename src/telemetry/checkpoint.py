@@ -97,6 +97,14 @@ def kept_seqs(folder: Path) -> list[int]:
     return sorted((int(path.stem) for path in folder.glob("*.state")), reverse=True)
 
 
+def check(path: Path) -> int:
+    """The number of a checkpoint's record. Raises StorageError where the file can't be read or is damaged."""
+    try:
+        return _load(path)[0]
+    except (StorageError, OSError, msgspec.DecodeError) as error:
+        raise StorageError(f"the checkpoint {path} is damaged: {error}") from error
+
+
 def _lay_out(
     seq: int, arrays: Mapping[str, npt.NDArray[np.generic]], meta: Mapping[str, object]
 ) -> tuple[bytes, tuple[_Entry, ...]]:

@@ -5,12 +5,14 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from ..exceptions import StorageError
 from . import lake_compaction, lake_snapshots
 from .lake_compaction import CHUNK_ROWS, CompactionReport, RetentionReport
 from .lake_journals import EVENTS, QUARANTINE, conflict_rows, events_frame, events_records, quarantine_frame
@@ -57,6 +59,23 @@ class Lake:
             self._options = {name: os.environ[name] for name in _AWS if name in os.environ} | self._options
         self._tables: dict[AnyTable | Literal["pins"], LakeTable] = {}
         self._guard = threading.Lock()
+
+    def answers(self) -> None:
+        """Look whether the lake can be reached. Raises StorageError where it can't, or may not be written."""
+        if "://" in self.url:
+            self.table("events").state()
+            return
+        folder = Path(self.url)
+        with self._guard:
+            known = any(table.opened for table in self._tables.values())
+        if known and not folder.is_dir():
+            raise StorageError(f"the lake's folder {folder} is gone: put it back, or mount its disk again")
+        place = next(place for place in (folder, *folder.parents) if place.exists())
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise StorageError(
+                f"the lake's folder {place} may not be written: see whether its disk is mounted read-only, and who owns"
+                " it"
+            )
 
     def append(self, type_id: int, frame: pl.DataFrame, *, app_id: str, version: int) -> bool:
         """Add rows as version `version` of `app_id` (`shard-0` and its record's number, `backfill-<hash>` and its

@@ -80,6 +80,11 @@ class LakeTable:
         self._was_there = False
         self._files: tuple[int, pl.DataFrame] | None = None
 
+    @property
+    def opened(self) -> bool:
+        """Whether this process has found the table to be there."""
+        return self._table is not None
+
     def state(self, app_id: str | None = None) -> TableState | None:
         """Return the newest version, None before the first append; `committed` is that of `app_id` in it."""
         with self._guard, _told(self.url, "read"):

@@ -222,6 +222,26 @@ class LogWriter:
         )
 
 
+def check_log(folder: Path) -> tuple[int, int]:
+    """Read every record of a log and check it: the numbers of the first and of the last one, whose successor is the
+    first where there is none yet.
+
+    Works while a writer appends; what is being written is not counted. Raises StorageError where a record went bad.
+    """
+    firsts = [first for first, _ in list_segments(folder)]
+    if not firsts:
+        return 1, 0
+    _check_closed_segments(folder, firsts)
+    path = segment_path(folder, firsts[-1])
+    with path.open("rb") as file:
+        reader = SegmentReader(file, firsts[-1])
+        for _ in reader.frames():
+            pass
+    if reader.broken is not None and reader.broken.kind == "corrupt":
+        raise _corrupt(path, reader.broken)
+    return firsts[0], reader.next_seq - 1
+
+
 def read_log(folder: Path, after: int) -> Iterator[tuple[int, Record]]:
     """Yield (number, record) of every record numbered above `after`, holding one record at a time.
 

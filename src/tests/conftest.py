@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from .systems import chromium as chromium_system
+from .systems import nginx as nginx_system
 from .systems import postgresql as postgresql_system
-from .systems import required, s3
+from .systems import prometheus, required, s3
 from .systems import shared_data as shared_data_system
 
 
@@ -66,6 +67,24 @@ def chromium() -> chromium_system.Chromium:
     """The system's Chromium: `.executable`, and the `.arguments` to start it with."""
     required.skip_or_fail_if_absent("chromium")
     found = chromium_system.find()
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="session")
+def nginx() -> Path:
+    """The system's nginx."""
+    required.skip_or_fail_if_absent("nginx")
+    found = nginx_system.find()
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Path:
+    """Prometheus' checker of rules and configurations."""
+    required.skip_or_fail_if_absent("prometheus")
+    found = prometheus.find()
     assert found is not None
     return found
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import pytest
 
-from . import chromium, postgresql, shared_data
+from . import chromium, nginx, postgresql, prometheus, shared_data
 
 VARIABLE = "FAULTWATCH_REQUIRE"
 REQUIRED = tuple(name for name in re.split(r"[,\s]+", os.environ.get(VARIABLE, "")) if name)
@@ -19,7 +19,9 @@ REQUIRED = tuple(name for name in re.split(r"[,\s]+", os.environ.get(VARIABLE, "
 
 LOOK: dict[str, Callable[[], str | None]] = {
     "chromium": chromium.why_absent,
+    "nginx": nginx.why_absent,
     "postgresql": postgresql.why_absent,
+    "prometheus": prometheus.why_absent,
     "shared-data": shared_data.why_absent,
 }
 """A system's name, and the look for it: None when it is here, else what is missing."""

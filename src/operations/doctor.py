@@ -1,0 +1,69 @@
+"""`faultwatch doctor`: looks at everything, one line each, with what to do."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import typer
+
+from ..fleet.terminal import DataOption
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from .findings import Finding
+
+
+def doctor(data: DataOption = None) -> None:
+    """Look at everything faultwatch needs, one line each: ok, warn, or fail, with what to do.
+
+    Changes nothing; the service may be running or not. Exit code 0: nothing failed; 1: something did.
+    """
+    from ..exceptions import ConfigError
+    from ..settings import load_settings
+    from .findings import Finding
+
+    try:
+        findings = examine(load_settings(data=data))
+    except ConfigError as error:
+        findings = iter([Finding("fail", "settings", str(error))])
+    counts: Counter[str] = Counter()
+    for finding in findings:
+        counts[finding.level] += 1
+        typer.echo(f"{finding.level:<5} {finding.subject:<12} {' '.join(finding.words.split())}")
+    typer.echo(f"{counts['ok']} ok, {counts['warn']} to look at, {counts['fail']} failed")
+    if counts["fail"]:
+        raise typer.Exit(1)
+
+
+def examine(settings: "Settings") -> "Iterator[Finding]":
+    """Everything in the order in which one thing stands on another."""
+    from ..exceptions import StorageError
+    from ..fleet.database import answers, connect
+    from ..telemetry.lake import Lake
+    from .findings import Finding, examined
+    from .fleet import Fleet
+    from .machine import Machine
+    from .storage import Storage
+
+    machine = Machine(settings)
+    yield from examined("versions", machine.versions)
+    yield from examined("settings", machine.environment)
+    yield from examined("data folder", machine.folders)
+    yield from examined("free space", machine.space)
+    yield from examined("clock", machine.clock)
+    engine = connect(settings.database_url)
+    lake = Lake(settings.lake_url, settings.storage_options())
+    storage, fleet = Storage(settings, engine, lake), Fleet(settings, engine, lake)
+    try:
+        answers(engine)
+        yield from examined("database", storage.database)
+        yield from examined("log", storage.log)
+        yield from examined("checkpoint", storage.checkpoints)
+        yield from examined("lake", storage.lake)
+        yield from examined("models", fleet.models)
+        yield from examined("data", fleet.data_health)
+        yield from examined("notices", fleet.notifications)
+    except StorageError as error:  # what follows all begins with the database
+        yield Finding("fail", "database", str(error))
+    yield from examined("service", fleet.service)
+    engine.dispose()

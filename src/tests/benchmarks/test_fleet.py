@@ -1,0 +1,72 @@
+"""The fleet protocol: what counts as seen, told and false, and a small run from end to end."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from ...benchmarks.detection import run
+from ...benchmarks.fleet_alerts import Alert
+from ...benchmarks.fleet_events import DAY_MS, belongs, by_kind, events_of, false_alerts, kinds, notified, summary
+from ...benchmarks.protocol_fleet import Known, Watched
+
+HOUR = 3_600_000
+
+
+def fault(kind: str = "bias", device: str = "pump-1", hours: tuple[int, int] = (10, 20), effect: float = 5.0) -> Known:
+    return Known(device, kind, hours[0] * HOUR, hours[1] * HOUR, ("flow",), effect)
+
+
+def alert(hour: float, device: str = "pump-1", sensors: tuple[str, ...] = ("flow",), kind: str = "anomaly") -> Alert:
+    return Alert(device, int(hour * HOUR), kind, sensors)
+
+
+def watched(faults: list[Known], alerts: list[Alert], devices: int = 90) -> Watched:
+    return Watched(1, "pump_station", devices, alerts, faults, 30.0, 1.0, 1000)
+
+
+def test_an_alert_belongs_to_a_fault_of_its_device_while_it_lasts_and_an_hour_after() -> None:
+    assert [belongs(alert(hour), fault()) for hour in (9.9, 10, 15, 20.9, 21.1)] == [False, True, True, True, False]
+    assert not belongs(alert(15, "pump-2"), fault())
+
+
+def test_events_say_how_soon_and_whether_a_guilty_sensor_was_named() -> None:
+    one = watched(
+        [fault(), fault("drift", "pump-2")], [alert(12, sensors=("speed", "flow")), alert(11, sensors=("a",))]
+    )
+    seen, missed = events_of(one)
+    assert (seen.minutes, seen.named, seen.notified) == (60.0, False, True)
+    assert (missed.minutes, missed.named, missed.notified) == (None, False, False)
+
+
+def test_owners_are_told_within_the_budget_of_the_day_and_always_of_sensors() -> None:
+    day = [alert(hour) for hour in (1, 2, 3, 4)] + [alert(5, kind="sensor")]
+    late = alert(25)
+    told = notified([*day, late], 60)
+    assert told == {day[0], day[1], day[4], late}
+    assert late.opened_ms // DAY_MS == 1
+
+
+def test_false_alerts_belong_to_nothing() -> None:
+    one = watched([fault()], [alert(15), alert(5), alert(15, "pump-2"), alert(5, kind="sensor")])
+    assert len(false_alerts(one)) == 2
+
+
+def test_kinds_stand_with_the_worst_first() -> None:
+    one = watched([fault(), fault("drift", "pump-2"), fault("wear", "pump-3", effect=1.0)], [alert(11)])
+    assert [kind for kind, _ in kinds([one])] == ["drift", "bias", "wear"]
+    lines = {kind: by_kind(kind, events) for kind, events in kinds([one])}
+    assert lines["bias"]["large_seen"] == 1.0 and lines["bias"]["median_minutes"] == 60.0
+    assert lines["wear"]["large"] == 0 and lines["wear"]["large_seen"] is None
+    told = summary([one])
+    assert (told["large_faults"], told["event_recall_opened"], told["false_alerts"]) == (2, 0.5, 0)
+
+
+@pytest.mark.verify
+def test_a_small_fleet_from_end_to_end(tmp_path: Path) -> None:
+    run("fleet", None, "ci", tmp_path / "fleet.json", lambda line: None)
+    told = msgspec.json.decode((tmp_path / "fleet.json").read_bytes())
+    ours = told["detectors"].pop("faultwatch")
+    assert ours["vus_pr"] > max(peer["vus_pr"] for peer in told["detectors"].values())
+    assert told["fleet"]["named_in_top_three"] >= 0.9
+    assert "| kind |" in (tmp_path / "fleet.md").read_text()
