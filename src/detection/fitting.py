@@ -50,7 +50,8 @@ class Sorted:
 class Calibration:
     """How odd is rare. `channels` (S, channels), scale of each; `white` (S, S) and `joint_scale` for sensors
     together; `stuck` (S,) intervals; `knots`, the score table; `levels` and `rates`, false events per device-day at
-    each level; `usual`, the level that healthy rows seldom pass; `learn`, the readings for which a device learns; `few`, whether rows were too few to count, and to tell devices apart.
+    each level; `usual`, the level that healthy rows seldom pass; `learn`, the readings for which a device learns;
+    `few`, whether rows were too few to count, and to tell devices apart.
     """
 
     channels: F64
@@ -181,7 +182,8 @@ def _usual_stillness(still: F32, device: I64) -> F64:
 def _channel_scales(recorded: F32, device: I64, wander: F64, config: DetectorConfig) -> F64:
     """What `channel_tail` of a usual device's rows are past, (S, channels), not below what white noise would give.
 
-    Of the devices' own quantiles the one that three quarters of them keep: a few odd ones must not make a channel deaf.
+    Of the devices' own quantiles the one that three quarters of them keep: odd ones must not make a channel deaf. (Nine
+    tenths let one faulty device of eight do so; half made the levels of types whose devices differ too high.)
     """
     lives = {SMOOTH_FAST: config.half_lives[0], SMOOTH_HOUR: config.half_lives[1], SMOOTH_DAY: config.half_lives[2]}
     floors = {INNOVATION: 2.8, NOISY: 0.3} | {
