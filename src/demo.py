@@ -102,10 +102,10 @@ def _plan(start: datetime, now: datetime) -> "Fleet":
     pumps, displays, inverters = (fleet.group(device_type.name).ids for device_type in fleet.types)
     outage = next(site.id for site in fleet.sites if site.name == "Cold Store 2")
     present = [
-        Fault(kind="wear", device_id=pumps[16], start=now - timedelta(days=4), severity=1.0, sensors=("vibration",)),
-        Fault(kind="leak", device_id=displays[3], start=now - timedelta(hours=9), severity=0.9),
+        Fault(kind="wear", device_id=pumps[16], start=now - timedelta(hours=132), severity=1.0, sensors=("vibration",)),
+        Fault(kind="leak", device_id=displays[3], start=now - timedelta(hours=16), severity=1.0),
         Fault(
-            kind="bias", device_id=inverters[8], start=now - timedelta(hours=2), severity=0.9, sensors=("dc_current",)
+            kind="bias", device_id=inverters[8], start=now - timedelta(hours=28), severity=0.9, sensors=("dc_current",)
         ),
         Fault(kind="stuck", device_id=pumps[40], start=now - timedelta(hours=3), sensors=("bearing_temperature",)),
         Fault(kind="silent", device_id=pumps[5], start=now - timedelta(minutes=25)),

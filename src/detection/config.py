@@ -26,9 +26,10 @@ class DetectorConfig:
     slow_half_life: float = 30.0
     """Sensors also follow what others did over this time: heat comes late."""
 
-    settle_readings: int = 4320
-    """A level is the mean of so many readings before the limit below holds: three days of minutes, so that each hour
-    of the day has had its say. Five hours alone left levels off by half a spread."""
+    settle_readings: int = 20_160
+    """A level is the mean of so many readings before the limit below holds: two weeks of minutes, so that each hour of
+    the week and some weather have had their say. Five hours alone left levels off by half a spread; after three days, a
+    fortnight's fall of temperature that all devices share raised alerts that never ended."""
 
     spread_prior_readings: tuple[float, float] = (50.0, 10.0)
     spread_low: tuple[float, float] = (0.49, 0.01)
@@ -116,6 +117,13 @@ class DetectorConfig:
 
     wander_limit: float = 3.5
     """A sensor that wanders further is not judged by its level until days of it are known."""
+
+    own_tail: float = 1e-3
+    own_rows: int = 1000
+    own_limit: float = 4.0
+    """A device is compared with its type's usual one at this tail of the rows that taught, of which it must have so
+    many: a display whose defrosts last longer than others' is no fault. It may be so much odder by nature, and no more,
+    since nobody has said that it was healthy then."""
 
     max_rows: int = 600_000
     """Training reads at most so many rows of a type, by leaving out whole devices at even distances."""

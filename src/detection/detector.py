@@ -10,7 +10,7 @@ from ..exceptions import ModelError
 from . import kernel as at
 from . import persistence
 from .blocks import F32, F64, I64, Block, Scores, TrainingRows
-from .calibration import knot_values, leave_level
+from .calibration import SCORE_LIMIT, knot_values, leave_level
 from .config import DetectorConfig
 from .expectation import Expectation, fit_expectation
 from .fitting import NEVER, Calibration, calibrate, sort_rows
@@ -19,6 +19,7 @@ from .state import DetectorState
 
 NO_RECORD = (0, 0, 0)
 WORDS = ("new_normal", "repaired")
+REACHABLE = SCORE_LIMIT - 0.5
 
 
 class Detector:
@@ -77,20 +78,49 @@ class Detector:
         """
         return self._advance(state, block, np.empty(NO_RECORD, np.float32))
 
-    def warm(self, state: DetectorState, block: Block) -> None:
+    def warm(self, state: DetectorState, block: Block) -> Scores:
         """Advance `state` by rows that the detector was taught with: nothing is odd in them, all of them tell a level.
 
         So no alarm is left behind in which a baseline would stand still, and a level is the mean of all the rows.
+        Returns what `update` does, without alarms.
         """
         constants = self.arrays_["constants"].copy()
         constants[at.ENTER] = np.inf
         constants[at.SETTLE] = np.iinfo(state.seen.dtype).max
-        self._advance(state, block, np.empty(NO_RECORD, np.float32), constants)
+        return self._advance(state, block, np.empty(NO_RECORD, np.float32), constants)
+
+    def own_scale(self, scores: Scores, slots: I64, n_devices: int) -> F32:
+        """How much odder (n_devices,) than the type's usual device each is by nature, by rows that taught; at least 1.
+
+        `slots` (n,) are the devices of the scored rows. What counts is the level that `own_tail` of a device's rows are
+        past, once it has learnt. 1 for a device with fewer than `own_rows` of them.
+        """
+        order = np.argsort(slots, kind="stable")
+        order = order[~scores.learning[order]]
+        levels = self._level_at(scores.score[order].astype(np.float64))
+        names, starts = np.unique(slots[order], return_index=True)
+        parts = [part for part in np.split(levels, starts[1:]) if len(part)]
+        enough = np.array([len(part) >= self.config.own_rows for part in parts], bool)
+        scale = np.ones(n_devices, np.float32)
+        if enough.any():
+            high = np.array([np.quantile(part, 1 - self.config.own_tail) for part in parts])[enough]
+            scale[names[enough]] = np.clip(high / max(float(np.median(high)), 1e-6), 1.0, self.config.own_limit)
+        return scale
 
     def threshold(self, false_alerts_per_device_day: float) -> tuple[float, float]:
         """(enter, leave) in units of score at which healthy devices give so many false events per device-day."""
         level = self._level(false_alerts_per_device_day)
         return self.score_at(level), self.score_at(self._leave(level, self.usual_))
+
+    def thresholds(self, false_alerts_per_device_day: float, own_scale: F32) -> tuple[F32, F32]:
+        """(enter, leave) of devices (n,) that are by so much odder by nature than the type's usual one."""
+        level = self._level(false_alerts_per_device_day)
+        enter = np.interp(np.log(level * own_scale), np.log(knot_values()), self.arrays_["knots"])
+        leave = np.interp(
+            np.log(self._leave(level, self.usual_) * own_scale), np.log(knot_values()), self.arrays_["knots"]
+        )
+        # What no score reaches would make a device deaf.
+        return np.minimum(enter, REACHABLE).astype(np.float32), np.minimum(leave, REACHABLE).astype(np.float32)
 
     def pointwise_threshold(self) -> float:
         """The score that `pointwise_tail` of out-of-sample training rows are past: how benchmarks count."""
@@ -164,6 +194,11 @@ class Detector:
 
     def _learnt(self) -> dict[str, np.ndarray]:
         return self.arrays_ | {"levels": self.levels_, "rates": self.rates_, "usual": np.array([self.usual_])}
+
+    def _level_at(self, score: F64) -> F64:
+        """The levels of the combined statistic at scores (n,): what `score_at` takes back."""
+        result: F64 = np.exp(np.interp(score, self.arrays_["knots"], np.log(knot_values())))
+        return result
 
     def _level(self, false_alerts_per_device_day: float) -> float:
         wanted = np.log(max(false_alerts_per_device_day, 1e-12))

@@ -400,7 +400,9 @@ def advance(
                 continue
             variance = sensor[i, s, SPREAD]
             typical = spread[s] / np.sqrt(variance)
-            squared = min(odd[s] * odd[s], WINSOR) * variance
+            # About where it has been of late: a level that is off is no noise, and must not widen what counts as noise.
+            away = odd[s] if seen[i, s] < learn else odd[s] - sensor[i, s, DAY]
+            squared = min(away * away, WINSOR) * variance
             away = own[s]
             late = 2 * seen[i, s] < n_seen or (relearn[i, s] > 0 and not in_alarm)
             if late and not learning and table[s, CROSS] > 0.0:

@@ -87,6 +87,7 @@ class TypeState:
                 "arrived_ms": Column("i8", NEVER),
                 "readings": Column("i8", 0),
                 "owner_devices": Column("i8", 0),
+                "own_scale": Column("f4", 1.0),
                 "score": Column("f4", np.nan),
                 "enter": Column("f4", np.inf),
                 "leave": Column("f4", np.inf),
@@ -141,9 +142,10 @@ class TypeState:
         owner_devices = self.devices.int64("owner_devices")
         for size in np.unique(owner_devices):
             rate = min(self.settings.false_alerts_per_device_day, self.settings.false_alerts_per_owner_day / size)
-            enter, leave = self.installed.detector.threshold(float(rate))
-            self.devices.float32("enter")[owner_devices == size] = enter
-            self.devices.float32("leave")[owner_devices == size] = leave
+            mine = owner_devices == size
+            enter, leave = self.installed.detector.thresholds(float(rate), self.devices.float32("own_scale")[mine])
+            self.devices.float32("enter")[mine] = enter
+            self.devices.float32("leave")[mine] = leave
 
     def word(self, slots: Int64s, word: Literal["new_normal", "repaired"]) -> None:
         """Let the baselines of some devices relearn."""
@@ -239,7 +241,10 @@ class TypeState:
             block = Block(
                 learning.slots[order].astype(np.int32), held.ts[order], np.ascontiguousarray(held.values[order])
             )
-            detector.warm(self._detector_state, block)
+            scores = detector.warm(self._detector_state, block)
+            own_scale = detector.own_scale(scores, block.slots.astype(np.int64), len(self.devices))
+            self.devices.float32("own_scale")[...] = own_scale
+            self._set_thresholds()
 
     def _unscored(self, readings: Readings, slots: Int64s, *, late: bool) -> Batch:
         nothing = np.zeros(len(slots), bool)

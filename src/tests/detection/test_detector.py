@@ -285,3 +285,18 @@ def test_rows_that_taught_leave_no_alarm_and_all_of_them_tell_the_level(detector
     detector.warm(before, fleet.block(rows[:1440]))
     moved = (taught.sensor[0, 1, LEVEL] - before.sensor[0, 1, LEVEL]) * detector.arrays_["scale"][1, 1]
     assert moved > 0.5, "half of the rows are higher, each counted as three spreads at most"
+
+
+def test_a_device_that_is_odd_by_nature_has_thresholds_of_its_own(detector: Detector) -> None:
+    rows = fleet.values(18, 8, 2 * 1440, missing=0.0)
+    rows[::240, 5, 1] += 2.5  # a habit: every four hours a jolt
+    block = fleet.block(rows)
+    scores = detector.warm(detector.new_state(8), block)
+    own = detector.own_scale(scores, block.slots.astype(np.int64), 9)
+    assert own[5] > 1.3 and own[5] == own.max() <= detector.config.own_limit
+    assert np.median(own[:8]) < 1.1 and own[8] == 1.0, "one that sent nothing is as usual"
+    enter, leave = detector.thresholds(1 / 30, own)
+    np.testing.assert_allclose(enter[8], detector.threshold(1 / 30)[0], rtol=1e-5)
+    assert enter[5] > enter[8] and leave[5] > leave[8]
+    few = detector.own_scale(scores, np.arange(len(block)) // 40, 1000)
+    assert (few == 1.0).all(), "too few rows of each to say"
