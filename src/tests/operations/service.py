@@ -125,15 +125,14 @@ class Service:
 
     def send(self, token: str, rows: Sequence[Mapping[str, object]], type_name: str = "pump") -> dict[str, int]:
         """Send rows; the counts they were answered with."""
-        answer = httpx.post(
-            f"{self.url}/api/v1/readings",
-            content=json.dumps({"type": type_name, "rows": list(rows)}),
-            headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
-            timeout=30,
-        )
+        answer = self._post(token, rows, type_name)
         assert answer.status_code == 200, answer.text
         counts: dict[str, int] = answer.json()
         return counts
+
+    def try_to_send(self, token: str, rows: Sequence[Mapping[str, object]]) -> int:
+        """Send rows that may be refused; the status of the answer."""
+        return self._post(token, rows, "pump").status_code
 
     def until_ready(self, within_s: float = 20.0) -> dict[str, object]:
         """Wait until it says that it is ready."""
@@ -147,6 +146,14 @@ class Service:
             time.sleep(0.05)
         assert isinstance(found, dict)
         return found
+
+    def _post(self, token: str, rows: Sequence[Mapping[str, object]], type_name: str) -> httpx.Response:
+        return httpx.post(
+            f"{self.url}/api/v1/readings",
+            content=json.dumps({"type": type_name, "rows": list(rows)}),
+            headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+            timeout=30,
+        )
 
     def _end(self, number: int) -> None:
         if self._process is not None and self._process.poll() is None:
