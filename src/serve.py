@@ -89,6 +89,7 @@ def run(settings: "Settings", ready: Callable[[str, str | None], None]) -> None:
             health = LoopHealth(live, settings, engine, lake)
             gateway = _gateway(settings, engine, live.intake, metrics)
             stack.callback(_notify(settings, engine, wall_ms))
+            stack.callback(_beat(settings, health, metrics))
         if settings.role != "loop":
             pages = _pages(settings, engine, lake)
             link = _setup_link(engine, wall_ms(), address)
@@ -161,6 +162,17 @@ def _notify(settings: "Settings", engine: "Engine", clock: Callable[[], int]) ->
     notifier = Notifier(engine, open_secrets(settings.secret_key_file), settings.base_url, clock, random.random)
     notifier.start()
     return notifier.stop
+
+
+def _beat(settings: "Settings", health: "LoopHealth", metrics: "Metrics") -> Callable[[], None]:
+    """Start the heartbeat, where there is an address for it; return what ends it."""
+    from .service.heartbeat import Heartbeat
+
+    if settings.heartbeat_url is None:
+        return lambda: None
+    heartbeat = Heartbeat(settings.heartbeat_url, health.stalled, metrics)
+    heartbeat.start()
+    return heartbeat.stop
 
 
 def _setup_link(engine: "Engine", now_ms: int, address: str) -> str | None:

@@ -132,6 +132,13 @@ class Settings(BaseSettings):
     session_hours: Annotated[float, Unit("hours")] = Field(
         default=12.0, gt=0, le=24 * 90, description="How long a signed-in browser stays signed in without being used."
     )
+    heartbeat_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/\s]+(/\S*)?$",
+        description="Address that is asked (GET) every minute while the loop takes readings and is less than two"
+        " minutes behind, so that a service elsewhere can say when faultwatch is down; shown without its path.",
+        json_schema_extra={"expected": "an address such as https://hc.example.com/ping/UUID"},
+    )
     notifications: bool = Field(default=True, description="Whether alerts are sent to channels; they are kept anyway.")
 
     # What is taken in.
@@ -362,6 +369,8 @@ def _shown(name: str, value: object) -> str | int | float | bool | dict[str, str
         return dict.fromkeys(value, MASK) if isinstance(value, dict) else MASK
     if isinstance(value, bool | int | float) or value is None:
         return value
+    if name == "heartbeat_url":  # whoever knows its path can ping it, and so hide that faultwatch is down
+        return re.sub(r"(?<=://)([^/@]*@)?([^/]*)/?.*", rf"\2/{MASK}", str(value)) if "://" in str(value) else MASK
     if name == "database_url":
         return re.sub(r"(?<=://)([^:/@]*):[^/]*@", rf"\1:{MASK}@", str(value))
     return str(value)

@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ..service.heartbeat_receiver import PATH, receiving
 from .service import Fleet, Service, figures_of, fleet_in, now_ms, rows_at
 
 Running = tuple[Service, Fleet]
@@ -173,3 +174,17 @@ def test_loop_and_pages_apart_each_say_how_they_are(tmp_path: Path) -> None:
         began = time.monotonic()
         assert web.get("/healthz").status_code == 200
         assert time.monotonic() - began < 5
+
+
+def test_a_heartbeat_is_sent_once_the_loop_runs(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    fleet_in(data)
+    with receiving() as receiver, Service(data, env={"FAULTWATCH_HEARTBEAT_URL": receiver.url}) as service:
+        service.until(lambda: receiver.asked and {"asked": receiver.asked})
+        service.until(lambda: sent(service) == 1 and {"sent": 1})
+    assert receiver.asked == [PATH]
+    assert PATH not in service.log
+
+
+def sent(service: Service) -> float:
+    return figures_of(service.get("/metrics").text)['faultwatch_heartbeats_total{outcome="sent"}']
