@@ -146,7 +146,7 @@ def _add_the_rest(sink: "Sink", settings: "Settings", beside: Path) -> None:
     from .database_copy import copy_sqlite
 
     with tempfile.TemporaryDirectory(dir=beside, prefix=".backup-") as folder:
-        places = [path for path in settings.data.iterdir() if path.name not in OF_NO_USE]
+        places = [path for path in settings.data.iterdir() if not (path.name in OF_NO_USE or path.name.startswith("."))]
         for path in (file for place in places if str(place) != settings.lake_url for file in _files(place)):
             name = path.relative_to(settings.data)
             if str(name) in sink.files or _was_copied(path, settings):
