@@ -18,6 +18,7 @@ class Commands(LazyGroup):
         "benchmark": Lazy(
             "benchmarks.cli:benchmark", "Measure faultwatch: what load costs, how well faults are found."
         ),
+        "backup": Lazy("operations.backup:backup", "Copy everything faultwatch keeps, while it runs."),
         "channels": Lazy("service.channels_cli:channels", "Say where owners are told of alerts, and try it."),
         "demo": Lazy("demo:demo", "Watch a simulated fleet: two weeks of history, judged, then live."),
         "doctor": Lazy("operations.doctor:doctor", "Look at everything faultwatch needs, and say what to do."),
@@ -25,6 +26,7 @@ class Commands(LazyGroup):
         "ingest": Lazy("service.ingest_cli:ingest", "Take in files of readings, whatever their age, and judge them."),
         "migrate": Lazy("fleet.cli:migrate", "Bring the database to this version's tables."),
         "owners": Lazy("fleet.cli:owners", "List and add the organisations that own devices."),
+        "restore": Lazy("operations.restore:restore", "Make a data folder of a backup."),
         "serve": Lazy("serve:serve", "Take in readings, judge them, and show the dashboard."),
         "settings": Lazy("cli:settings", "Show every setting, its value and where it came from."),
         "simulate": Lazy(

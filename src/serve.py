@@ -5,6 +5,7 @@ import random
 import re
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -43,12 +44,16 @@ def serve(
     role: Annotated[
         str | None, typer.Option(help="all, or only a part: loop (takes readings in, judges them) or web (pages).")
     ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Answer by TLS with this certificate (PEM); needs --tls-key.", metavar="FILE")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="The certificate's key (PEM).", metavar="FILE")] = None,
 ) -> None:
     """Take in readings, judge them, and show the dashboard."""
     from .logs import configure
     from .settings import load_settings
 
-    settings = load_settings(data=data, host=host, port=port, role=role)
+    settings = load_settings(data=data, host=host, port=port, role=role, tls_cert=tls_cert, tls_key=tls_key)
     configure(settings)
     run(settings, ready=lambda address, link: typer.echo(_welcome(address, link), err=True))
 
@@ -72,6 +77,7 @@ def run(settings: "Settings", ready: Callable[[str, str | None], None]) -> None:
     from .telemetry.lake import Lake
 
     log = structlog.get_logger(__name__)
+    _check_tls(settings)
     settings.data.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(_closing_on_sigterm())
@@ -89,6 +95,7 @@ def run(settings: "Settings", ready: Callable[[str, str | None], None]) -> None:
             health = LoopHealth(live, settings, engine, lake)
             gateway = _gateway(settings, engine, live.intake, metrics)
             stack.callback(_notify(settings, engine, wall_ms))
+            stack.callback(_beat(settings, health, metrics))
         if settings.role != "loop":
             pages = _pages(settings, engine, lake)
             link = _setup_link(engine, wall_ms(), address)
@@ -98,6 +105,11 @@ def run(settings: "Settings", ready: Callable[[str, str | None], None]) -> None:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=STOP_S,
+            # Without proxies that are trusted, these headers are anybody's word; uvicorn would believe the loopback.
+            proxy_headers=settings.trusted_proxies is not None,
+            forwarded_allow_ips=settings.trusted_proxies,
+            ssl_certfile=settings.tls_cert,
+            ssl_keyfile=settings.tls_key,
         )
         stack.enter_context(announced(settings.data, _note(settings, listener, wall_ms())))
         shutdown = pages.state.shutdown if pages is not None else None
@@ -163,6 +175,17 @@ def _notify(settings: "Settings", engine: "Engine", clock: Callable[[], int]) ->
     return notifier.stop
 
 
+def _beat(settings: "Settings", health: "LoopHealth", metrics: "Metrics") -> Callable[[], None]:
+    """Start the heartbeat, where there is an address for it; return what ends it."""
+    from .service.heartbeat import Heartbeat
+
+    if settings.heartbeat_url is None:
+        return lambda: None
+    heartbeat = Heartbeat(settings.heartbeat_url, health.stalled, metrics)
+    heartbeat.start()
+    return heartbeat.stop
+
+
 def _setup_link(engine: "Engine", now_ms: int, address: str) -> str | None:
     from .fleet.users import make_setup_link
 
@@ -202,6 +225,29 @@ async def _no_lifespan(receive: "Receive", send: "Send") -> None:
             return
 
 
+def _check_tls(settings: "Settings") -> None:
+    """Raise ConfigError where certificate and key can't be used together."""
+    cert, key = settings.tls_cert, settings.tls_key
+    if cert is None and key is None:
+        return
+    if cert is None or key is None:
+        given, missing = ("tls_cert", "tls_key") if key is None else ("tls_key", "tls_cert")
+        raise ConfigError(f"{given} is set and {missing} isn't; expected both, or neither")
+
+    def encrypted() -> str:
+        raise ConfigError(f"tls_key {key} is encrypted; expected a key without a password, readable by faultwatch only")
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, encrypted)
+    except ssl.SSLError as error:
+        raise ConfigError(
+            f"tls_cert {cert} and tls_key {key} can't be used: {error.reason or error}; expected a certificate and its"
+            " own key, both PEM"
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"tls_cert {cert} or tls_key {key} can't be read: {error.strerror}") from error
+
+
 def _listen(host: str, port: int) -> socket.socket:
     """A socket that listens. Raises ConfigError where the address can't be had."""
     try:
@@ -230,8 +276,9 @@ def _note(settings: "Settings", listener: socket.socket, now_ms: int) -> "Note":
         machine=socket.gethostname(),
         role=settings.role,
         version=__version__,
-        url=reachable(settings.host, listener.getsockname()[1]),
+        url=reachable(settings.host, listener.getsockname()[1], settings.tls_cert is not None),
         started_ms=now_ms,
+        certificate=None if settings.tls_cert is None else str(settings.tls_cert),
     )
 
 

@@ -5,6 +5,7 @@ the one that FAULTWATCH_CONFIG names, else `faultwatch.toml` in the current fold
 """
 
 import difflib
+import ipaddress
 import os
 import re
 import tomllib
@@ -64,10 +65,18 @@ def _with_driver(url: str) -> str:
     return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
 
 
-def reachable(host: str, port: int) -> str:
+def _networks(text: str) -> str:
+    """A list of addresses and networks; both raise ValueError where they are none."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return ", ".join(
+        str(ipaddress.ip_network(name, strict=False) if "/" in name else ipaddress.ip_address(name)) for name in names
+    )
+
+
+def reachable(host: str, port: int, tls: bool = False) -> str:
     """Address of this machine's own browser for a service that listens on `host`."""
     name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{name}:{port}"
+    return f"{'https' if tls else 'http'}://{name}:{port}"
 
 
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
@@ -123,14 +132,39 @@ class Settings(BaseSettings):
         json_schema_extra={"expected": "a host name or address such as 0.0.0.0 or ::1"},
     )
     port: int = Field(default=8765, ge=0, le=65535, description="Port that it listens on; 0 takes a free one.")
+    tls_cert: AbsolutePath | None = Field(
+        default=None,
+        description="File of the certificate (PEM, with its chain) to answer by TLS with; needs `tls_key`.",
+        json_schema_extra={"expected": "a path"},
+    )
+    tls_key: AbsolutePath | None = Field(
+        default=None,
+        description="File of the certificate's key (PEM, unencrypted).",
+        json_schema_extra={"expected": "a path"},
+    )
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] | None = Field(
+        default=None,
+        description="Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; nobody else's are.",
+        json_schema_extra={"expected": "addresses and networks with commas between, such as 127.0.0.1, 10.0.0.0/8"},
+    )
     base_url: str = Field(
-        default_factory=lambda values: reachable(values["host"], values["port"]),
+        default_factory=lambda values: reachable(values["host"], values["port"], values["tls_cert"] is not None),
         pattern=r"^https?://[^/\s]+(/[^\s]*)?$",
         description="Address at which people reach the dashboard; links in notifications begin with it.",
-        json_schema_extra={"default": "http://HOST:PORT", "expected": "an address such as https://faults.example.com"},
+        json_schema_extra={
+            "default": "http://HOST:PORT, or https with tls_cert",
+            "expected": "an address such as https://faults.example.com",
+        },
     )
     session_hours: Annotated[float, Unit("hours")] = Field(
         default=12.0, gt=0, le=24 * 90, description="How long a signed-in browser stays signed in without being used."
+    )
+    heartbeat_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/\s]+(/\S*)?$",
+        description="Address that is asked (GET) every minute while the loop takes readings and is less than two"
+        " minutes behind, so that a service elsewhere can say when faultwatch is down; shown without its path.",
+        json_schema_extra={"expected": "an address such as https://hc.example.com/ping/UUID"},
     )
     notifications: bool = Field(default=True, description="Whether alerts are sent to channels; they are kept anyway.")
 
@@ -325,7 +359,7 @@ def _from_file(file: Path) -> dict[str, object]:
         raise ConfigError(f"{file} is not TOML: {error}") from error
     except OSError as error:
         raise ConfigError(f"{file} can't be read: {error.strerror}") from error
-    for name in ("data", "secret_key_file", "lake_url"):
+    for name in ("data", "secret_key_file", "lake_url", "tls_cert", "tls_key"):
         value = values.get(name)
         if isinstance(value, str) and value and "://" not in value and not value.startswith("~"):
             values[name] = str(file.parent / value)
@@ -362,6 +396,8 @@ def _shown(name: str, value: object) -> str | int | float | bool | dict[str, str
         return dict.fromkeys(value, MASK) if isinstance(value, dict) else MASK
     if isinstance(value, bool | int | float) or value is None:
         return value
+    if name == "heartbeat_url":  # whoever knows its path can ping it, and so hide that faultwatch is down
+        return re.sub(r"(?<=://)([^/@]*@)?([^/]*)/?.*", rf"\2/{MASK}", str(value)) if "://" in str(value) else MASK
     if name == "database_url":
         return re.sub(r"(?<=://)([^:/@]*):[^/]*@", rf"\1:{MASK}@", str(value))
     return str(value)

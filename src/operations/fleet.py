@@ -129,6 +129,10 @@ class Fleet:
         said = [ask(note) for note in notes(self._settings.data)]
         if not said:
             yield Finding("warn", "service", "not running; `faultwatch serve` starts it")
+        if self._settings.heartbeat_url is None:
+            yield Finding(
+                "warn", "heartbeat", "heartbeat_url is not set: nobody is told when faultwatch itself is down"
+            )
         for one in said:
             if one.ready is None:
                 yield Finding("fail", "service", f"role {one.note.role}, process {one.note.pid}: {one.silence}")

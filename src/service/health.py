@@ -50,6 +50,10 @@ class LoopHealth:
             )
         return None
 
+    def stalled(self) -> str | None:
+        """Why readings aren't taken, or judged within two minutes; None where they are."""
+        return self._live.intake.log_trouble or self.scorer()
+
     def look(self, metrics: Metrics) -> None:
         """Set the figures of the loop. Raises StorageError where the database, which comes last, doesn't answer."""
         live = self._live

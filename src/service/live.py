@@ -22,6 +22,7 @@ from ..exceptions import StorageError
 from ..metrics import Metrics
 from ..settings import Settings
 from ..telemetry import records
+from ..telemetry.hold import may_delete
 from ..telemetry.lake import AnyTable, Lake
 from . import commands
 from .intake import Intake
@@ -254,7 +255,9 @@ class Live:
             self._lake.compact(table, now_ms)
             if self._settings.retention_days is not None:
                 self._lake.retain(table, self._settings.retention_days, now_ms)
-            self._lake.vacuum(table)
+            with may_delete(self._settings.data) as free:
+                if free:
+                    self._lake.vacuum(table)
 
     def _tick(self) -> None:
         while not self._stopping.wait(self._until_closing()):

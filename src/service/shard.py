@@ -21,6 +21,7 @@ from ..fleet.database import applying, reading, writing
 from ..fleet.registry import Registry
 from ..settings import Settings
 from ..telemetry import checkpoint, records
+from ..telemetry.hold import may_delete
 from ..telemetry.lake import AnyTable, Lake
 from ..telemetry.log import LogWriter, read_log
 from ..telemetry.published import Clock, Publisher
@@ -79,6 +80,7 @@ class Shard:
         self._settings = settings
         self._engine = engine
         self._lake = lake
+        self._data = settings.data
         self._states = settings.data / "state" / f"shard-{number}"
         self._logs = settings.data / "log" / f"shard-{number}"
         self._spool = settings.data / "spool"
@@ -206,8 +208,13 @@ class Shard:
     def trim(self) -> int:
         """Delete segments and spool files that lake, database and both checkpoints are past; return how many segments.
 
-        Both, because the older checkpoint is for when the newer one turns out to be damaged.
+        Both, because the older checkpoint is for when the newer one turns out to be damaged. While somebody copies the
+        data folder nothing is deleted; the next time takes it all.
         """
+        with may_delete(self._data) as free:
+            return self._trim() if free else 0
+
+    def _trim(self) -> int:
         kept = checkpoint.kept_seqs(self._states)
         if len(kept) < checkpoint.KEPT:
             return 0

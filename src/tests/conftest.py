@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from .systems import caddy as caddy_system
 from .systems import chromium as chromium_system
 from .systems import nginx as nginx_system
 from .systems import postgresql as postgresql_system
 from .systems import prometheus, required, s3
 from .systems import shared_data as shared_data_system
+from .systems import systemd
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -67,6 +69,24 @@ def chromium() -> chromium_system.Chromium:
     """The system's Chromium: `.executable`, and the `.arguments` to start it with."""
     required.skip_or_fail_if_absent("chromium")
     found = chromium_system.find()
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="session")
+def caddy() -> Path:
+    """The system's Caddy."""
+    required.skip_or_fail_if_absent("caddy")
+    found = caddy_system.find()
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="session")
+def systemd_analyze() -> Path:
+    """systemd's checker of units."""
+    required.skip_or_fail_if_absent("systemd")
+    found = systemd.find()
     assert found is not None
     return found
 

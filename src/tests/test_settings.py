@@ -208,3 +208,13 @@ def test_any_text_is_taken_or_refused_by_name(name: str, text: str) -> None:
         except ConfigError as error:
             assert f"setting {name}" in str(error)
         assert os.environ[variable(name)] == text
+
+
+def test_the_heartbeat_address_is_shown_without_what_makes_it_secret() -> None:
+    settings = load_settings(heartbeat_url="https://me:hush@hc.example.com:8443/ping/hush?x=hush")
+    assert line(settings, "heartbeat_url").value == f"https://hc.example.com:8443/{MASK}"
+    assert "hush" not in repr(settings)
+    assert settings.heartbeat_url == "https://me:hush@hc.example.com:8443/ping/hush?x=hush"
+    for wrong in ("ftp://hc.example.com/hush", "hc.example.com/hush", "file:///hush"):
+        words = refusal(heartbeat_url=wrong)
+        assert "expected an address such as https://" in words and "hush" not in words

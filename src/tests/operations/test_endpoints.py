@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ..service.heartbeat_receiver import PATH, receiving
 from .service import Fleet, Service, figures_of, fleet_in, now_ms, rows_at
 
 Running = tuple[Service, Fleet]
@@ -133,9 +134,9 @@ def test_a_full_disk_and_a_lost_database_show_in_words_and_go_again(tmp_path: Pa
 
         service.send(fleet.tokens["write"], rows_at(now_ms() - 180_000, ["pump-1"]))
         with service.full_disk():
-            assert refused(service, fleet, "pump-1") == 503
+            assert service.try_to_send(fleet.tokens["write"], rows_at(now_ms(), ["pump-1"])) == 503
             assert "free space on that disk" in told("log")
-            assert refused(service, fleet, "pump-2") == 503
+            assert service.try_to_send(fleet.tokens["write"], rows_at(now_ms(), ["pump-2"])) == 503
             assert str(data / "faultwatch.db") in told("database")
             assert told("log", **PROXIED) == "fail", "folders of this machine are not for strangers"
             assert figures_of(service.get("/metrics").text)['faultwatch_check{check="log"}'] == 0
@@ -149,13 +150,6 @@ def test_a_full_disk_and_a_lost_database_show_in_words_and_go_again(tmp_path: Pa
         away.rename(database)
         service.until_ready()
     assert not any(token in service.log for token in fleet.tokens.values())
-
-
-def refused(service: Service, fleet: Fleet, device: str) -> int:
-    """Send a row that can't be taken; the status of the answer."""
-    body = {"type": "pump", "rows": rows_at(now_ms(), [device])}
-    token = {"Authorization": f"Bearer {fleet.tokens['write']}"}
-    return httpx.post(f"{service.url}/api/v1/readings", json=body, headers=token, timeout=30).status_code
 
 
 def test_loop_and_pages_apart_each_say_how_they_are(tmp_path: Path) -> None:
@@ -180,3 +174,17 @@ def test_loop_and_pages_apart_each_say_how_they_are(tmp_path: Path) -> None:
         began = time.monotonic()
         assert web.get("/healthz").status_code == 200
         assert time.monotonic() - began < 5
+
+
+def test_a_heartbeat_is_sent_once_the_loop_runs(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    fleet_in(data)
+    with receiving() as receiver, Service(data, env={"FAULTWATCH_HEARTBEAT_URL": receiver.url}) as service:
+        service.until(lambda: receiver.asked and {"asked": receiver.asked})
+        service.until(lambda: sent(service) == 1 and {"sent": 1})
+    assert receiver.asked == [PATH]
+    assert PATH not in service.log
+
+
+def sent(service: Service) -> float:
+    return figures_of(service.get("/metrics").text)['faultwatch_heartbeats_total{outcome="sent"}']

@@ -38,12 +38,13 @@ def test_a_running_service_is_shown_on_one_screen(running: tuple[Service, Fleet]
 
 def test_a_service_that_is_stopped_or_was_killed_is_said_to_be(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    fleet_in(data)
+    fleet = fleet_in(data)
     assert "not running; `faultwatch serve" in status(data).stdout
     with Service(data) as service:
         service.until_ready()
+        service.send(fleet.tokens["write"], rows_at(now_ms() - 180_000, ["p-1"]))
         with service.full_disk():
-            service.until(lambda: service.get("/readyz").status_code == 503 and {"full": True}, within_s=90)
+            assert service.try_to_send(fleet.tokens["write"], rows_at(now_ms(), ["p-1"])) == 503
             told = status(data)
             assert told.returncode == 1
             assert "NOT READY  log: " in told.stdout and "free space on that disk" in told.stdout.lower()
@@ -52,7 +53,7 @@ def test_a_service_that_is_stopped_or_was_killed_is_said_to_be(tmp_path: Path) -
     assert done.returncode == 1
     shown = lines(done.stdout)
     assert f"process {service.pid}" in shown["service"] and "it was killed" in shown["service"]
-    assert shown["devices"].startswith("0: none")
+    assert "devices" in shown, "what was published last is shown all the same"
 
 
 def test_a_service_that_took_its_leave_leaves_no_note(tmp_path: Path) -> None:

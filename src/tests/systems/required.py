@@ -11,18 +11,20 @@ from typing import NoReturn
 
 import pytest
 
-from . import chromium, nginx, postgresql, prometheus, shared_data
+from . import caddy, chromium, nginx, postgresql, prometheus, shared_data, systemd
 
 VARIABLE = "FAULTWATCH_REQUIRE"
 REQUIRED = tuple(name for name in re.split(r"[,\s]+", os.environ.get(VARIABLE, "")) if name)
 """The systems this run may not do without. Read once: tests run without FAULTWATCH_* in their environment."""
 
 LOOK: dict[str, Callable[[], str | None]] = {
+    "caddy": caddy.why_absent,
     "chromium": chromium.why_absent,
     "nginx": nginx.why_absent,
     "postgresql": postgresql.why_absent,
     "prometheus": prometheus.why_absent,
     "shared-data": shared_data.why_absent,
+    "systemd": systemd.why_absent,
 }
 """A system's name, and the look for it: None when it is here, else what is missing."""
 
