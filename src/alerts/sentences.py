@@ -67,6 +67,15 @@ def silent() -> str:
     return f"No reading for {LASTED}."
 
 
+def threshold(device_type: DeviceType, number: int, *, above: bool, limit: float, hold_ms: int) -> str:
+    """Say that sensor `number` is past the limit of its owner's rule, which lets it be so for `hold_ms`."""
+    which = device_type.sensors[number]
+    side = f"{'above' if above else 'below'} {quantity(which, limit)}"
+    if hold_ms == 0:
+        return f"{_opening(which.title)} is {side}, which your rule does not allow."
+    return f"{_opening(which.title)} has been {side} for {LASTED}; your rule allows {lasted(hold_ms)}."
+
+
 def site(count: int, of: int, name: str) -> str:
     """Say that `count` of a site's `of` devices send nothing."""
     return f"No reading from {count} of {of} devices at {name}. Likely power or network, not the devices."

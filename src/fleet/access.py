@@ -6,7 +6,7 @@ What belongs to another owner does not exist for who asks: AccessError with stat
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
@@ -19,6 +19,7 @@ from .device_types import TypeEntry
 from .events import EventEntry
 from .owners import OwnerEntry, SiteEntry
 from .principal import Principal
+from .rules import in_words
 from .views import (
     AlertCounts,
     AlertQuery,
@@ -33,6 +34,7 @@ from .views import (
     MaintenanceView,
     NoticeView,
     Page,
+    RuleView,
 )
 
 __all__ = ["Access", "Principal"]
@@ -139,6 +141,21 @@ class Access:
         query = select(*columns).where(models.FaultReport.device_key == device_key)
         rows = self._session.execute(query.order_by(models.FaultReport.start_ms.desc(), models.FaultReport.id.desc()))
         return [FaultReportView(*row) for row in rows]
+
+    def rules(self, cursor: str | None = None, limit: int = 100) -> Page[RuleView]:
+        """A page of the owners' rules they see, by id."""
+        query = _rules().where(self._theirs(models.Rule.owner_id))
+        rows, following = self._page(query, (models.Rule.owner_id, models.Rule.id), False, cursor, limit)
+        types = {entry.type_id: entry for entry in device_types.newest(self._session)}
+        return Page([_rule(dict(row), types) for row in rows], following)
+
+    def rule(self, rule_id: int) -> RuleView:
+        """One rule that is in force. Raises AccessError (404)."""
+        query = _rules().where(self._theirs(models.Rule.owner_id), models.Rule.id == rule_id)
+        row = self._session.execute(query).mappings().one_or_none()
+        if row is None:
+            raise AccessError(f"there is no rule {rule_id}", 404)
+        return _rule(dict(row), {entry.type_id: entry for entry in device_types.newest(self._session)})
 
     # Alerts
 
@@ -283,6 +300,30 @@ def _devices() -> Select[Any]:
         .join(models.DeviceType, models.DeviceType.id == device.type_id)
         .outerjoin(models.Site, models.Site.id == device.site_id)
     )
+
+
+def _rules() -> Select[Any]:
+    rule = models.Rule
+    return (
+        select(
+            *(getattr(rule, name) for name in RuleView.__struct_fields__ if hasattr(rule, name)),
+            models.Owner.name.label("owner"),
+            models.DeviceType.name.label("type_name"),
+            models.Device.device_id,
+        )
+        .join(models.Owner, models.Owner.id == rule.owner_id)
+        .join(models.DeviceType, models.DeviceType.id == rule.type_id)
+        .outerjoin(models.Device, models.Device.id == rule.device_key)
+        .where(rule.removed_ms.is_(None))
+    )
+
+
+def _rule(row: Mapping[str, Any], types: Mapping[int, TypeEntry]) -> RuleView:
+    sensors = {sensor.name: sensor for sensor in types[row["type_id"]].device_type.sensors}
+    sensor = sensors[row["sensor"]]
+    words = in_words(sensor, row["comparison"], row["value"], row["back"], row["hold_ms"])
+    known = {name: value for name, value in row.items() if name in RuleView.__struct_fields__}
+    return RuleView(**known, sensor_title=sensor.title, words=words)
 
 
 def _alerts() -> Select[Any]:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from ..exceptions import AccessError, ConfigError, ConflictError
 from . import models
-from .models import SEVERITIES, ChannelKind, Severity
+from .models import ALERT_KINDS, SEVERITIES, ChannelKind, Severity
 from .secrets import Secrets
 
 
@@ -36,6 +36,8 @@ def add(
 ) -> int:
     """Add a channel; return its id. Raises ConfigError on a bad severity, ConflictError where the name is taken."""
     kind: ChannelKind = "webhook" if target.kind == "webhook" else "apprise"
+    if unknown := sorted(set(kinds or ()) - set(ALERT_KINDS)):
+        raise ConfigError(f"kind of alert {', '.join(map(repr, unknown))}: expected {', '.join(ALERT_KINDS)}")
     if min_severity not in SEVERITIES:
         raise ConfigError(f"min_severity {min_severity!r}: expected one of {', '.join(SEVERITIES)}")
     taken = select(models.Channel.id).where(models.Channel.owner_id == owner_id, models.Channel.name == name)

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import delete, exists, insert, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
+from ..alerts.sentences import filled
 from . import models
 from .database import among
 from .models import Json, rank
@@ -124,7 +125,7 @@ def due(session: Session, now_ms: int, limit: int = 500, busy_channels: Iterable
             models.Outbox.payload,
         )
         .join(models.Channel, models.Channel.id == models.Outbox.channel_id)
-        .join(models.Alert, models.Alert.id == models.Outbox.alert_id)
+        .outerjoin(models.Alert, models.Alert.id == models.Outbox.alert_id)
         .where(
             models.Outbox.state == "pending",
             models.Outbox.next_attempt_ms <= now_ms,
@@ -160,7 +161,7 @@ def mark_failed(session: Session, notice_id: int, error: str, next_attempt_ms: i
         .values(**values)
         .returning(models.Outbox.alert_id, models.Outbox.channel_id)
     ).one_or_none()
-    if row is not None and next_attempt_ms is None:
+    if row is not None and row.alert_id is not None and next_attempt_ms is None:
         _withdraw_unheard(session, row.alert_id, row.channel_id)
 
 
@@ -222,7 +223,8 @@ def _told(session: Session, alert_ids: set[int]) -> dict[int, set[int]]:
     )
     told: dict[int, set[int]] = {}
     for alert_id, channel_id in rows:
-        told.setdefault(alert_id, set()).add(channel_id)
+        if alert_id is not None:
+            told.setdefault(alert_id, set()).add(channel_id)
     return told
 
 
@@ -301,7 +303,7 @@ def _told_of(item: AlertNews) -> dict[str, Json]:
             "kind": item.kind,
             "severity": item.severity,
             "sensor": item.sensor,
-            "sentence": item.sentence,
+            "sentence": filled(item.sentence, item.at_ms - (item.first_signs_ms or item.fired_ms)),
             "first_signs": None if item.first_signs_ms is None else time_text(item.first_signs_ms),
             "fired": time_text(item.fired_ms),
             "resolution": item.resolution,

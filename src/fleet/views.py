@@ -4,6 +4,7 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
+from ..alerts.sentences import filled
 from .models import Json, Severity
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ class DeviceQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertView(msgspec.Struct, frozen=True, kw_only=True):
-    """An alert, with the names of what it is about and of who marked it."""
+    """An alert, with the names of what it is about and of who marked it; `said` gives its sentence for a time."""
 
     id: int
     owner_id: int
@@ -88,6 +89,32 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     confirmed_ms: int | None
     confirmed_by: str | None
     confirmed_kind: str | None
+
+    def said(self, now_ms: int) -> str:
+        """The sentence, with how long it has lasted, or did."""
+        began_ms = self.fired_ms if self.first_signs_ms is None else self.first_signs_ms
+        return filled(self.sentence, (now_ms if self.resolved_ms is None else self.resolved_ms) - began_ms)
+
+
+class RuleView(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule that is in force, with the names of what it is about; `sensor_title` and `words` are for people."""
+
+    id: int
+    owner_id: int
+    owner: str
+    type_id: int
+    type_name: str
+    device_id: str | None
+    sensor: str
+    sensor_title: str
+    comparison: Literal["above", "below"]
+    value: float
+    back: float
+    hold_ms: int
+    severity: Severity
+    words: str
+    created_ms: int
+    created_by: str
 
 
 class AlertQuery(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,7 +27,7 @@ def add_channel(
     kind: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only alerts of this kind: anomaly, silent, sensor or site. May be given several times.",
+            help="Only alerts of this kind: anomaly, sensor, silent, threshold or site. May be given several times.",
             metavar="KIND",
         ),
     ] = None,

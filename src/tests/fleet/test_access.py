@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, insert, select, update
 
 from ...exceptions import AccessError, ConfigError, ConflictError, FaultwatchError
-from ...fleet import channels, database, models, owners
+from ...fleet import channels, database, models, owners, rules
 from ...fleet.access import Access
 from ...fleet.principal import Principal
 from ...fleet.secrets import Secrets
@@ -183,6 +183,8 @@ def everything(engine: Engine, fleet: Fleet) -> None:
         with database.writing(engine) as session:
             target = channels.Target("webhook", f"https://secret-{owner_id}.example.org", "hush")
             channels.add(session, Secrets(KEY), owner_id, f"channel {owner_id}", target, NOW_MS)
+            high = rules.NewRule(sensor="pressure", comparison="above", value=9.0)
+            rules.add(session, owner_id, fleet.pump, PUMP, high, "a", NOW_MS)
             session.execute(
                 insert(models.Maintenance).values(device_key=key, from_ms=0, until_ms=1, reason="", who="a")
             )
@@ -221,6 +223,7 @@ ABOUT_ONE: dict[str, Reader] = {
     "alert": lambda a, f, o: a.alert(_first_alert(a, o)),
     "alert_history": lambda a, f, o: a.alert_history(_first_alert(a, o)),
     "notices": lambda a, f, o: a.notices(_first_alert(a, o)),
+    "rule": lambda a, f, o: a.rule([f.north, f.south].index(o) + 1),
 }
 """Questions about one thing: another owner's is answered with 404."""
 
@@ -233,6 +236,7 @@ LISTS: dict[str, Reader] = {
     "device_keys": lambda a, f, o: a.devices_by_keys(a.device_keys(DeviceQuery())),
     "alerts": lambda a, f, o: a.alerts(AlertQuery(tab="all"), NOW_MS).items,
     "channels": lambda a, f, o: a.channels(),
+    "rules": lambda a, f, o: a.rules().items,
     "jobs": lambda a, f, o: a.jobs(),
     "events": lambda a, f, o: a.events(0),
 }

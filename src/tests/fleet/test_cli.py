@@ -129,4 +129,19 @@ def test_types_that_can_not_be_added(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_migrating_says_where_it_is(shell: Shell) -> None:
-    assert shell("migrate") == f"sqlite:///{shell.data / 'faultwatch.db'} is at revision 0002\n"
+    assert shell("migrate") == f"sqlite:///{shell.data / 'faultwatch.db'} is at revision 0003\n"
+
+
+def test_rules_from_adding_to_removing(shell: Shell, tmp_path: Path) -> None:
+    shell("owners", "add", "Nordwind")
+    pump = {"name": "pump", "sensors": [{"name": "pressure", "unit": "bar", "precision": 0.1}]}
+    (tmp_path / "pump.json").write_text(json.dumps(pump))
+    shell("types", "add", str(tmp_path / "pump.json"))
+    number = shell("rules", "add", "pump", "pressure", "above", "12", "--for", "10", "--back", "11").strip()
+    listed = shell("rules", "list").splitlines()
+    words = "Pressure above 12.0 bar for 10 minutes, until 11.0 bar"
+    assert listed[1].split("\t") == [number, "Nordwind", "pump", "all", words, "warning"]
+    assert "there is no device 'x'" in shell.error("rules", "add", "pump", "pressure", "below", "1", "--device", "x")
+    shell("rules", "remove", number)
+    assert len(shell("rules", "list").splitlines()) == 1
+    assert "there is no rule" in shell.error("rules", "remove", number)

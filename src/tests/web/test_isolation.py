@@ -13,16 +13,21 @@ from .conftest import Running, app_of
 from .world import World
 
 
-def about(world: World, own: bool) -> dict[str, str]:
-    """What a route's parameters stand for, of the owner's own things or of another owner's."""
+def about(world: World, route: str, own: bool) -> dict[str, str]:
+    """What a route's parameters stand for, of the owner's own things or of another owner's; what is removed is spare."""
+    spare = route.endswith("/remove")
     return {
         "device_id:path": world.suspect if own else "moor-2",
         "alert_id": str(world.alerts["inverter" if own else "other"]),
+        "rule_id": str(world.rules["other" if not own else "spare" if spare else "own"]),
         "token": "no-such-link",
     }
 
 
-# kind, and for posts what is sent. "look" is for who is signed in; "read" for the API as well; "act" changes something.
+RULE = {"type": "pump_station", "sensor": "flow", "value": 1.0, "owner": "OWNER"}
+
+# kind, and for posts what is sent. "look" is for who is signed in; "read" for the API as well; "act" changes something,
+# "manage" what owners and admins set.
 ROUTES: dict[str, tuple[str, dict[str, object]]] = {
     "GET /healthz": ("public", {}),
     "GET /api/v1/openapi.json": ("public", {}),
@@ -53,6 +58,10 @@ ROUTES: dict[str, tuple[str, dict[str, object]]] = {
     "GET /api/v1/fleet/grid": ("read", {}),
     "GET /api/v1/fleet/day": ("read", {}),
     "GET /api/v1/events": ("stream", {}),
+    "GET /api/v1/rules": ("read", {}),
+    "GET /api/v1/rules/{rule_id}": ("read", {}),
+    "POST /api/v1/rules": ("manage", RULE),
+    "POST /api/v1/rules/{rule_id}/remove": ("manage", {}),
     "POST /api/v1/alerts/{alert_id}/acknowledge": ("act", {}),
     "POST /api/v1/alerts/{alert_id}/silence": ("act", {"until": "LATER"}),
     "POST /api/v1/alerts/{alert_id}/confirm": ("act", {"kind": "leak"}),
@@ -89,17 +98,19 @@ def client_of(calm_server: Running, role: str) -> httpx.Client:
 
 def expected(kind: str, role: str, own: bool, with_subject: bool) -> set[int]:
     """The statuses that are right."""
-    done = {"form": {303, 409}, "act": {200, 409}}.get(kind, {200})
+    done = {"form": {303, 409}, "act": {200, 409}, "manage": {200, 404}}.get(kind, {200})
     if kind in ("look", "form") and role not in SIGNED_IN:
         return {303}  # to the sign-in page
-    if kind in ("read", "act", "stream") and role == "nobody":
+    if kind in ("read", "act", "manage", "stream") and role == "nobody":
         return {401}
-    if kind in ("read", "act", "stream") and role == "write token":
+    if kind in ("read", "act", "manage", "stream") and role == "write token":
         return {403}
     if with_subject and not own and role not in SEES_ALL:
         return {404}
-    if kind in ("form", "act") and role in ("viewer", "read token"):
+    if kind in ("form", "act", "manage") and role in ("viewer", "read token"):
         return {403}
+    if kind == "manage" and role == "operator":
+        return {403, 404}
     return done
 
 
@@ -107,7 +118,7 @@ def send(client: httpx.Client, world: World, route: str, own: bool) -> httpx.Res
     """Ask as a browser's form or as a script would."""
     method, path = route.split(" ", 1)
     kind, body = ROUTES[route]
-    for name, value in about(world, own).items():
+    for name, value in about(world, route, own).items():
         path = path.replace("{" + name + "}", value)
     if kind == "stream":
         with client.stream(method, path) as answer:
@@ -117,8 +128,10 @@ def send(client: httpx.Client, world: World, route: str, own: bool) -> httpx.Res
     if method == "GET":
         return client.get(path)
     if path.endswith("/bulk"):
-        body = {**body, "ids": about(world, own)["alert_id"]}
-    if kind == "act":
+        body = {**body, "ids": about(world, route, own)["alert_id"]}
+    owner = "Harbour Water" if own else "North Grid"
+    body = {name: owner if value == "OWNER" else value for name, value in body.items()}
+    if kind in ("act", "manage"):
         later = "2999-01-01T00:00:00Z"  # too far ahead: an answer of 422 says that it was allowed so far
         return client.post(path, json={name: later if value == "LATER" else value for name, value in body.items()})
     return client.post(path, data={**body, "csrf_token": client.headers.get("X-CSRF-Token", ""), "back": "/"})
@@ -128,11 +141,11 @@ def send(client: httpx.Client, world: World, route: str, own: bool) -> httpx.Res
 def test_who_may_what(calm_server: Running, role: str) -> None:
     wrong = []
     with closing(client_of(calm_server, role)) as client:
-        for route, (kind, _) in ROUTES.items():
+        for route, (kind, body) in ROUTES.items():
             if kind in ("public", "link", "leave"):
                 continue
             for own in (True, False):
-                with_subject = "{" in route or route.endswith("/bulk")
+                with_subject = "{" in route or route.endswith("/bulk") or "OWNER" in body.values()
                 if not own and not with_subject:
                     continue
                 answer = send(client, calm_server.world, route, own)
@@ -154,7 +167,7 @@ def test_nothing_is_done_without_the_sessions_own_token(calm_server: Running) ->
     client = calm_server.sign_in("admin")
     client.headers.pop("X-CSRF-Token")
     for route, (kind, _) in ROUTES.items():
-        if kind in ("form", "act", "leave"):
+        if kind in ("form", "act", "manage", "leave"):
             answer = send(client, calm_server.world, route, True)
             assert answer.status_code == 403, f"{route} answered {answer.status_code}"
             assert "page of your session" in answer.json()["detail"]

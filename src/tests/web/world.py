@@ -16,9 +16,11 @@ from ...alerts.status import Status
 from ...fleet import owners, tokens, users
 from ...fleet.access import Principal
 from ...fleet.acts import Acts
+from ...fleet.administration import Administration
 from ...fleet.alerts import AlertChange, Blame, record
 from ...fleet.database import applying, connect, migrate, writing
 from ...fleet.registry import Registry
+from ...fleet.rules import NewRule
 from ...settings import Settings
 from ...simulator.faults import Fault
 from ...simulator.fleet import Fleet
@@ -47,6 +49,7 @@ class World:
     alerts: dict[str, int]
     types: dict[str, int]
     sites: dict[str, int]
+    rules: dict[str, int]
     faulty: str
     suspect: str
     inverter: str
@@ -67,6 +70,7 @@ def build(folder: Path, *, now: datetime | None = None, devices: int = 200, days
     _devices(world, fleet)
     seq = _readings(world, fleet, end, days)
     _alerts(world, fleet, seq)
+    _rules(world)
     return world
 
 
@@ -124,7 +128,7 @@ def _people(settings: Settings, engine: Engine, now_ms: int, story: list[str]) -
         own = owner_id if role in ("owner", "viewer") else None
         users.create(engine, f"{role}@example.com", f"{role.title()} Person", PASSWORD, role, own, now_ms)
     users.create(engine, "other@example.com", "Other Owner", PASSWORD, "owner", other_id, now_ms)
-    return World(settings, engine, now_ms, owner_id, other_id, made, {}, {}, {}, {}, *story)
+    return World(settings, engine, now_ms, owner_id, other_id, made, {}, {}, {}, {}, {}, *story)
 
 
 def _devices(world: World, fleet: Fleet) -> None:
@@ -258,6 +262,18 @@ def _blame(*shares: tuple[str, str, str, float, float, float, float]) -> tuple[B
         Blame(sensor=s, label=label, unit=unit, share=share, observed=seen, low=low, high=high)
         for s, label, unit, share, seen, low, high in shares
     )
+
+
+def _rules(world: World) -> None:
+    admin = Principal(1, "admin", None, "Admin Person")
+    with writing(world.engine) as session:
+        acts = Administration(session, admin, world.now_ms - 3 * HOUR)
+        high = NewRule(sensor="discharge_pressure", comparison="above", value=6.5, back=6.2, hold_ms=10 * MINUTE)
+        world.rules["own"] = acts.add_rule(world.owner_id, "pump_station", high)
+        hot = NewRule(sensor="motor_temperature", comparison="above", value=90.0, back=85.0)
+        world.rules["spare"] = acts.add_rule(world.owner_id, "pump_station", hot)
+        low = NewRule(sensor="flow", comparison="below", value=2.0, severity="critical")
+        world.rules["other"] = acts.add_rule(world.other_id, "pump_station", low)
 
 
 def _alerts(world: World, fleet: Fleet, seq: int) -> None:
