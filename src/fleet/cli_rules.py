@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .terminal import DataOption, OwnerOption, now_ms, opened, owner_meant, show
+from .terminal import DataOption, OwnerOption, administering, opened, owner_meant, show
 
 rules = typer.Typer(no_args_is_help=True, help="Rules of owners: an alert where a sensor is past a value for so long.")
 
@@ -27,18 +27,17 @@ def add_rule(
     """Put a rule in force and print its id; a running service takes it up at once."""
     from . import rules as stored
     from .access import Access
-    from .administration import Administration
     from .audit import COMMAND_LINE
-    from .database import writing
+    from .database import reading
     from .principal import Principal
 
     with opened(data) as (_, engine):
         owner_id = owner_meant(engine, owner)
-        anybody = Principal(None, "admin", None, COMMAND_LINE)
-        with writing(engine) as session:
-            key = None
-            if device is not None:
+        key = None
+        if device is not None:
+            with reading(engine) as session:
                 key = Access(session, Principal(None, "owner", owner_id, COMMAND_LINE)).device(device).key
+        with administering(engine) as acts:
             new = stored.NewRule(
                 sensor=sensor,
                 comparison=comparison,
@@ -48,7 +47,8 @@ def add_rule(
                 severity=severity,
                 device_key=key,
             )
-            print(Administration(session, anybody, now_ms()).add_rule(owner_id, type_name, new))
+            rule_id = acts.add_rule(owner_id, type_name, new)
+    print(rule_id)
 
 
 @rules.command("list")
@@ -82,10 +82,5 @@ def remove_rule(
     data: DataOption = None,
 ) -> None:
     """Take a rule back; its open alerts end."""
-    from .administration import Administration
-    from .audit import COMMAND_LINE
-    from .database import writing
-    from .principal import Principal
-
-    with opened(data) as (_, engine), writing(engine) as session:
-        Administration(session, Principal(None, "admin", None, COMMAND_LINE), now_ms()).remove_rule(rule_id)
+    with opened(data) as (_, engine), administering(engine) as acts:
+        acts.remove_rule(rule_id)

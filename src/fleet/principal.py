@@ -5,6 +5,8 @@ import msgspec
 from ..exceptions import AccessError
 from .models import Role
 
+_NOT_THEIRS = "this is for the role owner, or for an admin; ask one of them to set it"
+
 
 class Principal(msgspec.Struct, frozen=True):
     """A signed-in person (`user_id`), or a script with a read token (None); `name` is what audit and history say."""
@@ -42,7 +44,12 @@ class Principal(msgspec.Struct, frozen=True):
         if owner_id is not None and self.only_owner not in (None, owner_id):
             raise AccessError("there is no such owner", 404)
         if not self.may_manage(owner_id):
-            raise AccessError("this is for the role owner, or for an admin; ask one of them to set it")
+            raise AccessError(_NOT_THEIRS)
+
+    def must_manage_some(self) -> None:
+        """Raise AccessError (403) where there is nothing that they may set."""
+        if self.role not in ("admin", "owner"):
+            raise AccessError(_NOT_THEIRS)
 
     def must_administer(self) -> None:
         """Raise AccessError (403) where they are no admin."""

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
-from ..alerts.sentences import lasted, quantity
+from ..alerts.sentences import as_set, lasted
 from ..alerts.state import MAX_RULES
 from ..exceptions import AccessError, ConfigError, ConflictError
 from ..telemetry.schema import DeviceType, Sensor
@@ -114,8 +114,8 @@ def in_force(session: Session, owner_id: int | None = None) -> list[RuleEntry]:
 def in_words(sensor: Sensor, comparison: str, value: float, back: float, hold_ms: int) -> str:
     """A rule as people read it: "Pressure above 12 bar for 10 minutes, until 11 bar"."""
     held = f" for {lasted(hold_ms)}" if hold_ms else ""
-    until = f", until {quantity(sensor, back)}" if back != value else ""
-    return f"{sensor.title} {comparison} {quantity(sensor, value)}{held}{until}"
+    until = f", until {as_set(sensor, back)}" if back != value else ""
+    return f"{sensor.title} {comparison} {as_set(sensor, value)}{held}{until}"
 
 
 def _checked(device_type: DeviceType, new: NewRule) -> dict[str, object]:

@@ -187,7 +187,10 @@ class FaultReportView(msgspec.Struct, frozen=True):
 
 
 class ChannelView(msgspec.Struct, frozen=True):
-    """A channel without its address and secret, which are never shown again."""
+    """A channel without its address and secret, which are never shown again; how many of its notices are in each state.
+
+    `tried_state` and the rest are of the newest trial: pending, sent or dead, when, and why it was not taken.
+    """
 
     id: int
     owner_id: int
@@ -196,6 +199,82 @@ class ChannelView(msgspec.Struct, frozen=True):
     min_severity: str
     kinds: list[str] | None
     created_ms: int
+    disabled: bool
+    owner: str
+    sent: int
+    pending: int
+    dead: int
+    tried_state: str | None = None
+    tried_ms: int | None = None
+    tried_error: str | None = None
+
+
+class DeadNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """A notice that was given up: what it told, to whom, how often it was tried, and what the last answer was."""
+
+    id: int
+    owner_id: int
+    channel: str
+    news: str
+    sentence: str
+    subject: str
+    attempts: int
+    created_ms: int
+    last_error: str | None
+
+
+class UserView(msgspec.Struct, frozen=True, kw_only=True):
+    """An account; `owner` is None for those who see all owners."""
+
+    id: int
+    email: str
+    name: str
+    role: str
+    owner_id: int | None
+    owner: str | None
+    disabled: bool
+    created_ms: int
+
+
+class TokenView(msgspec.Struct, frozen=True, kw_only=True):
+    """A token: never itself, only how it begins."""
+
+    id: int
+    owner_id: int
+    owner: str
+    name: str
+    prefix: str
+    scope: str
+    may_register: bool
+    device_ids: list[str] | None
+    created_ms: int
+    revoked_ms: int | None
+    last_used_ms: int | None
+
+
+class WindowView(msgspec.Struct, frozen=True, kw_only=True):
+    """A window of maintenance that is open or to come, with its device."""
+
+    id: int
+    owner_id: int
+    owner: str
+    device_id: str
+    device_name: str
+    from_ms: int
+    until_ms: int | None
+    reason: str
+    who: str
+
+
+class AuditView(msgspec.Struct, frozen=True):
+    """Who did what to what."""
+
+    id: int
+    at_ms: int
+    who: str
+    what: str
+    subject: str
+    detail: str
 
 
 class JobView(msgspec.Struct, frozen=True):

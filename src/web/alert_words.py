@@ -19,6 +19,15 @@ FAULT_KINDS: tuple[tuple[str, str], ...] = (
 )
 """Kinds of fault to choose from when confirming one: (value, words)."""
 
+KIND_WORDS = {
+    "anomaly": "Anomaly",
+    "sensor": "Sensor trouble",
+    "silent": "Device silent",
+    "threshold": "Threshold rule",
+    "site": "Site silent",
+}
+"""Kinds of alert as people choose them."""
+
 DISMISS_REASONS = ("normal_operation", "sensor_problem", "maintenance", "new_normal")
 _KIND_LABELS = dict(FAULT_KINDS)
 _MARKS = {

@@ -26,6 +26,7 @@ from .assets import FOLDER, Assets, fingerprint
 from .feed import Feed
 from .identity import SignInNeeded
 from .pages import acting, entry, looking
+from .pages import settings as settings_pages
 from .parts import Parts
 from .problems import problem
 from .render import environment, page
@@ -74,7 +75,7 @@ def create_app(settings: Settings, engine: Engine, lake: Lake, published: Sequen
     # Readings before devices: a device's id may hold a slash, so its route takes what is left.
     for api in (readings.router, devices.router, alerts.router, rules.router, fleet.router, events.router):
         app.include_router(api, prefix=API)
-    for pages in (entry.router, acting.router, looking.router):
+    for pages in (entry.router, acting.router, settings_pages.router, looking.router):
         app.include_router(pages)
     app.add_exception_handler(FaultwatchError, _refused)
     app.add_exception_handler(HTTPException, _refused)

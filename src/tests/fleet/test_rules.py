@@ -54,7 +54,7 @@ def said(engine: Engine) -> list[tuple[object, object]]:
 def test_a_rule_is_in_force_until_it_is_removed_and_the_loop_is_told(engine: Engine, fleet: Fleet) -> None:
     desk = owner_of(fleet, engine)
     rule_id = desk.add(fleet.north)
-    assert desk.words() == ["Pressure above 12.0 bar for 10 minutes, until 11.0 bar"]
+    assert desk.words() == ["Pressure above 12 bar for 10 minutes, until 11 bar"]
     assert desk.add(fleet.north) == rule_id, "said twice it is one rule"
     desk.remove(rule_id)
     assert desk.words() == []

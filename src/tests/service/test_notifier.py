@@ -95,7 +95,7 @@ def setting(database_url: str, tmp_path: Path) -> Iterator[Setting]:
     [device] = registry.register(owner_id, [("pump-1", pump, None)], NOW_MS)
     clock = Clock()
     with receiver() as taker:
-        notifier = Notifier(engine, secrets, "http://faults", clock, lambda: 0.0)
+        notifier = Notifier(engine, secrets, "http://faults", clock, lambda: 0.0, "all")
         yield Setting(engine, secrets, taker, clock, notifier, owner_id, device.key)
         taker.hanging.set()
         notifier.stop()
@@ -183,7 +183,9 @@ def test_one_slow_channel_does_not_hold_the_others(setting: Setting) -> None:
 def test_a_channel_of_another_key_is_a_failure_that_people_can_read(setting: Setting, tmp_path: Path) -> None:
     setting.channel("/a")
     setting.fire()
-    other = Notifier(setting.engine, open_secrets(tmp_path / "other.key"), "http://x", setting.clock, lambda: 0.0)
+    other = Notifier(
+        setting.engine, open_secrets(tmp_path / "other.key"), "http://x", setting.clock, lambda: 0.0, "all"
+    )
     for task in other.send_due():
         task.result(timeout=10)
     other.stop()
@@ -193,7 +195,7 @@ def test_a_channel_of_another_key_is_a_failure_that_people_can_read(setting: Set
 
 def test_it_sends_in_the_background_and_stops(setting: Setting) -> None:
     setting.channel("/a")
-    background = Notifier(setting.engine, setting.secrets, "http://x", setting.clock, lambda: 0.0)
+    background = Notifier(setting.engine, setting.secrets, "http://x", setting.clock, lambda: 0.0, "all")
     background.start()
     setting.fire()
     setting.taker.wait_for(1)
@@ -215,7 +217,7 @@ def test_a_database_that_is_away_is_waited_for(setting: Setting, monkeypatch: py
 
     monkeypatch.setattr(outbox, "due", due)
     monkeypatch.setattr(notifier_module, "POLL_S", 0.01)
-    background = Notifier(setting.engine, setting.secrets, "http://x", setting.clock, lambda: 0.0)
+    background = Notifier(setting.engine, setting.secrets, "http://x", setting.clock, lambda: 0.0, "all")
     background.start()
     setting.taker.wait_for(1)
     background.stop()
@@ -228,7 +230,7 @@ from {root}.fleet.secrets import open_secrets
 from {root}.service.notifier import Notifier
 outbox.mark_sent = lambda *arguments: time.sleep(60)  # the channel has it, the database doesn't know yet
 notifier = Notifier(database.connect(sys.argv[1]), open_secrets(__import__("pathlib").Path(sys.argv[2])), "http://x",
-                    lambda: {now}, lambda: 0.0)
+                    lambda: {now}, lambda: 0.0, "all")
 notifier.start()
 time.sleep(60)
 """

@@ -22,7 +22,7 @@ from . import fleet_of
 from .fleet_of import MINUTE_MS, PUMP, PUMP_PARTS, START_MS
 
 DEVICES = range(1, 17)
-RULES = (
+RULES: tuple[tuple[str, Literal["above", "below"], float, float, int, int | None], ...] = (
     ("heat", "above", 45.0, 44.0, 5 * MINUTE_MS, None),
     ("load", "below", 4.0, 4.5, 0, None),
     ("flow", "above", 15.0, 15.0, 0, 6),

@@ -21,6 +21,10 @@ PATHS = {
     "alerts": "/alerts",
     "resolved": "/alerts?tab=resolved",
     "silenced": "/alerts?tab=silenced",
+    "channels": "/settings?section=channels",
+    "rules": "/settings?section=rules",
+    "types": "/settings?section=types",
+    "tokens": "/settings?section=tokens",
 }
 
 

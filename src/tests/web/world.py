@@ -13,14 +13,16 @@ import polars as pl
 from sqlalchemy import Engine
 
 from ...alerts.status import Status
-from ...fleet import owners, tokens, users
+from ...fleet import models, owners, tokens, users
 from ...fleet.access import Principal
 from ...fleet.acts import Acts
 from ...fleet.administration import Administration
 from ...fleet.alerts import AlertChange, Blame, record
+from ...fleet.channels import Target
 from ...fleet.database import applying, connect, migrate, writing
 from ...fleet.registry import Registry
 from ...fleet.rules import NewRule
+from ...fleet.secrets import open_secrets
 from ...settings import Settings
 from ...simulator.faults import Fault
 from ...simulator.fleet import Fleet
@@ -50,6 +52,7 @@ class World:
     types: dict[str, int]
     sites: dict[str, int]
     rules: dict[str, int]
+    settings_ids: dict[str, tuple[int, int]]
     faulty: str
     suspect: str
     inverter: str
@@ -71,6 +74,7 @@ def build(folder: Path, *, now: datetime | None = None, devices: int = 200, days
     seq = _readings(world, fleet, end, days)
     _alerts(world, fleet, seq)
     _rules(world)
+    _settings(world)
     return world
 
 
@@ -128,7 +132,7 @@ def _people(settings: Settings, engine: Engine, now_ms: int, story: list[str]) -
         own = owner_id if role in ("owner", "viewer") else None
         users.create(engine, f"{role}@example.com", f"{role.title()} Person", PASSWORD, role, own, now_ms)
     users.create(engine, "other@example.com", "Other Owner", PASSWORD, "owner", other_id, now_ms)
-    return World(settings, engine, now_ms, owner_id, other_id, made, {}, {}, {}, {}, {}, *story)
+    return World(settings, engine, now_ms, owner_id, other_id, made, {}, {}, {}, {}, {}, {}, *story)
 
 
 def _devices(world: World, fleet: Fleet) -> None:
@@ -271,9 +275,50 @@ def _rules(world: World) -> None:
         high = NewRule(sensor="discharge_pressure", comparison="above", value=6.5, back=6.2, hold_ms=10 * MINUTE)
         world.rules["own"] = acts.add_rule(world.owner_id, "pump_station", high)
         hot = NewRule(sensor="motor_temperature", comparison="above", value=90.0, back=85.0)
-        world.rules["spare"] = acts.add_rule(world.owner_id, "pump_station", hot)
+        world.rules["spare own"] = acts.add_rule(world.owner_id, "pump_station", hot)
         low = NewRule(sensor="flow", comparison="below", value=2.0, severity="critical")
         world.rules["other"] = acts.add_rule(world.other_id, "pump_station", low)
+        world.rules["spare other"] = acts.add_rule(world.other_id, "pump_station", hot)
+
+
+def _settings(world: World) -> None:
+    """Channels with a notice that was given up, a spare token and a spare account of either owner; ids (own, other)."""
+    secrets = open_secrets(world.settings.secret_key_file)
+    made: dict[str, list[int]] = {"channel": [], "spare channel": [], "notice": [], "token": [], "user": []}
+    target = Target("webhook", "https://hooks.example.com/faults", "hush")
+    with writing(world.engine) as session:
+        acts = Administration(session, Principal(1, "admin", None, "Admin Person"), world.now_ms - 2 * HOUR)
+        for owner_id, alert, name in ((world.owner_id, "inverter", "On call"), (world.other_id, "other", "Moor desk")):
+            channel_id = acts.add_channel(owner_id, secrets, name, target)
+            made["channel"].append(channel_id)
+            made["spare channel"].append(acts.add_channel(owner_id, secrets, f"{name}, spare", target))
+            told = {
+                "event": "firing",
+                "alert": {"sentence": "Flow is odd."},
+                "device": {"name": "moor-2"},
+                "site": None,
+            }
+            if owner_id == world.owner_id:
+                told = {**told, "device": {"name": world.inverter}}
+            row = models.Outbox(
+                idempotency_key=f"dead-{owner_id}",
+                alert_id=world.alerts[alert],
+                channel_id=channel_id,
+                payload=told,
+                state="dead",
+                attempts=12,
+                created_ms=world.now_ms - HOUR,
+                next_attempt_ms=world.now_ms,
+                last_error="the webhook answered 503; expected 2xx",
+            )
+            session.add(row)
+            session.flush()
+            made["notice"].append(row.id)
+            acts.add_token(owner_id, "spare")
+            made["token"].append(max(entry.id for entry in tokens.all_tokens(session)))
+            spare = acts.add_user(f"spare-{owner_id}@example.com", "Spare Person", "", "viewer", owner_id)
+            made["user"].append(spare.id)
+    world.settings_ids = {name: (own, other) for name, (own, other) in made.items()}
 
 
 def _alerts(world: World, fleet: Fleet, seq: int) -> None:
