@@ -40,7 +40,7 @@ class MadeFleet:
     """`devices` devices with `sensors` sensors each; minute 0 of the run is at `start_ms`.
 
     What a device sends in a minute depends on seed, prototype, minute and nothing else. One prototype, so one device
-    in a thousand, breaks ten minutes before the run."""
+    in a thousand, breaks ten minutes before the run.
     """
 
     devices: int

@@ -50,7 +50,8 @@ class Sorted:
 class Calibration:
     """How odd is rare. `channels` (S, channels), scale of each; `white` (S, S) and `joint_scale` for sensors
     together; `stuck` (S,) intervals; `knots`, the score table; `levels` and `rates`, false events per device-day at
-    each level; `usual`, the level that healthy rows seldom pass; `learn`, the readings for which a device learns; `few`, whether rows were too few to count, and to tell devices apart.
+    each level; `usual`, the level that healthy rows seldom pass; `learn`, the readings for which a device learns;
+    `few`, whether rows were too few to count, and to tell devices apart.
     """
 
     channels: F64
