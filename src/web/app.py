@@ -21,7 +21,7 @@ from ..fleet.tokens import Tokens
 from ..settings import Settings
 from ..telemetry.lake import Lake
 from ..telemetry.published import PublishedReader
-from .api import alerts, devices, events, fleet, readings, rules
+from .api import alerts, devices, events, fleet, quality, readings, rules
 from .assets import FOLDER, Assets, fingerprint
 from .feed import Feed
 from .identity import SignInNeeded
@@ -73,7 +73,15 @@ def create_app(settings: Settings, engine: Engine, lake: Lake, published: Sequen
     app.mount(f"/static/{version}", Assets(directory=FOLDER), name="static")
     app.add_api_route("/healthz", healthz, methods=["GET"], tags=["health"], summary="Whether the web answers")
     # Readings before devices: a device's id may hold a slash, so its route takes what is left.
-    for api in (readings.router, devices.router, alerts.router, rules.router, fleet.router, events.router):
+    for api in (
+        readings.router,
+        devices.router,
+        alerts.router,
+        rules.router,
+        quality.router,
+        fleet.router,
+        events.router,
+    ):
         app.include_router(api, prefix=API)
     for pages in (entry.router, acting.router, settings_pages.router, looking.router):
         app.include_router(pages)

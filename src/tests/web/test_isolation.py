@@ -56,6 +56,8 @@ ROUTES: dict[str, tuple[str, dict[str, object]]] = {
     "POST /devices/{device_id:path}/repaired": ("form", {}),
     "POST /devices/{device_id:path}/maintenance": ("form", {"reason": "look"}),
     "GET /settings": ("look", {}),
+    "GET /quality": ("look", {}),
+    "GET /api/v1/quality": ("read", {}),
     "POST /settings/people": (
         "administer",
         {"email": "new@example.com", "password": "long enough, surely", "role": "operator"},

@@ -29,6 +29,7 @@ from ...simulator.fleet import Fleet
 from ...telemetry.bands import bands_column, pack_bands
 from ...telemetry.lake import Lake
 from ...telemetry.published import Clock, Publisher
+from ...telemetry.records import BadRow, Quarantined
 from ...telemetry.schema import DeviceType
 
 THRESHOLD = 6.0
@@ -75,6 +76,7 @@ def build(folder: Path, *, now: datetime | None = None, devices: int = 200, days
     _alerts(world, fleet, seq)
     _rules(world)
     _settings(world)
+    _bad_rows(world)
     return world
 
 
@@ -279,6 +281,21 @@ def _rules(world: World) -> None:
         low = NewRule(sensor="flow", comparison="below", value=2.0, severity="critical")
         world.rules["other"] = acts.add_rule(world.other_id, "pump_station", low)
         world.rules["spare other"] = acts.add_rule(world.other_id, "pump_station", hot)
+
+
+def _bad_rows(world: World) -> None:
+    """Rows of both owners that were not taken."""
+
+    def bad(owner_id: int, device_id: str, reason: str, message: str) -> BadRow:
+        raw = '{"device_id": "' + device_id + '", "values": {"flow": 9999}}'
+        return BadRow(owner_id, world.types["pump_station"], device_id, reason, message, raw)
+
+    hot = "flow is 9999 m³/h; its valid range is 0 to 2000 m³/h"
+    ahead = "timestamp is 2 hours ahead of this server's clock; it may be 5 minutes at most: set the device's clock"
+    rows = [bad(world.owner_id, world.inverter, "out_of_range", hot)] * 12
+    rows += [bad(world.owner_id, world.spare, "future", ahead), bad(world.other_id, "moor-2", "out_of_range", hot)]
+    record = Quarantined(now_ms=world.now_ms - HOUR, rows=tuple(rows))
+    Lake(world.settings.lake_url).quarantine([(1, record)], app_id="shard-0", version=1)
 
 
 def _settings(world: World) -> None:

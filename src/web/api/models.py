@@ -145,6 +145,88 @@ class NewRule(BaseModel):
     owner: str | None = None
 
 
+class SetAsideRow(BaseModel):
+    """A row that was not taken: what was sent, and why it was not taken."""
+
+    arrived: str
+    device_id: str
+    message: str
+    raw: str
+
+
+class SetAside(BaseModel):
+    """Rows that were not taken for the same reason, with the newest few."""
+
+    reason: str
+    rows: int
+    devices: int
+    newest: str
+    samples: list[SetAsideRow]
+
+
+class SilentDevice(BaseModel):
+    """A device that is silent."""
+
+    device_id: str
+    owner: str
+    site: str | None
+    since: str
+    last_reading: str | None
+
+
+class SilentDevices(BaseModel):
+    """How many devices are silent, and the first hundred, those that are silent for longest."""
+
+    count: int
+    devices: list[SilentDevice]
+
+
+class SensorTrouble(BaseModel):
+    """A sensor that is missing, stuck or out of range."""
+
+    device_id: str
+    owner: str
+    site: str | None
+    sensor: str
+    sentence: str
+    since: str
+
+
+class SensorTroubles(BaseModel):
+    """How many sensors are in trouble, and the first hundred."""
+
+    count: int
+    sensors: list[SensorTrouble]
+
+
+class LateDevice(BaseModel):
+    """A device whose newest reading came so long after its time."""
+
+    device_id: str
+    owner: str
+    site: str | None
+    late_by_s: float
+    last_reading: str
+
+
+class LateDevices(BaseModel):
+    """How many devices send late, and the first hundred, the latest first."""
+
+    count: int
+    devices: list[LateDevice]
+
+
+class Quality(BaseModel):
+    """What is wrong with the data: rows not taken since `since`, all else as it is now."""
+
+    at: str
+    since: str
+    set_aside: list[SetAside]
+    silent: SilentDevices
+    sensors: SensorTroubles
+    late: LateDevices
+
+
 class Silence(BaseModel):
     """Until when nobody is notified of the alert."""
 
