@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from secrets import token_hex
 from typing import Literal
 
 import msgspec
@@ -122,7 +123,7 @@ def queue_trial(session: Session, channel_id: int, owner: str, name: str, now_ms
     if known is not None:
         return known
     made = insert(models.Outbox).values(
-        idempotency_key=f"test-channel-{channel_id}-{now_ms}",
+        idempotency_key=f"test-channel-{channel_id}-{token_hex(8)}",
         alert_id=None,
         channel_id=channel_id,
         payload=trial_payload(owner, name, time_text(now_ms)),

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
-from ...exceptions import StorageError
+from ...exceptions import ConflictError, StorageError
 from ...fleet import alerts, channels, database, models, outbox, owners
 from ...fleet.alerts import AlertChange
 from ...fleet.registry import Registry
@@ -261,3 +261,70 @@ def test_retries_wait_at_least_half_of_what_doubles(attempts: int, chance: float
     longest = min(3_600_000, 5_000 * 2 ** (attempts - 1))
     wait_ms = retry_ms(attempts, chance)
     assert wait_ms is not None and longest / 2 <= wait_ms <= longest
+
+
+def trial(setting: Setting, channel: str = "/a") -> None:
+    """Somebody tries a channel out."""
+    with database.writing(setting.engine) as session:
+        channel_id = channels.find(session, setting.owner_id, channel)
+        outbox.queue_trial(session, channel_id, "Nordwind", channel, setting.clock())
+
+
+def rest(setting: Setting, disabled: bool) -> None:
+    """Let the channel rest, or wake it."""
+    with database.writing(setting.engine) as session:
+        session.get_one(models.Channel, 1).disabled = disabled
+
+
+def test_a_trial_is_tried_once_and_says_what_came_of_it(setting: Setting) -> None:
+    setting.channel("/a")
+    setting.taker.answers["/a"] = [500]
+    trial(setting)
+    trial(setting)
+    setting.send()
+    [(state, attempts, error)] = setting.rows()
+    assert (state, attempts) == ("dead", 1) and error is not None and "answered 500" in error
+    trial(setting)
+    setting.clock.ms += 1
+    setting.send()
+    assert setting.rows()[-1] == ("sent", 1, None)
+    bodies = [msgspec.json.decode(request.body) for request in setting.taker.got]
+    assert [body["event"] for body in bodies] == ["test", "test"] and bodies[0]["title"] == "Test: Nordwind"
+
+
+def test_a_channel_that_rests_after_a_failure_takes_a_trial(setting: Setting) -> None:
+    setting.channel("/a")
+    setting.taker.answers["/a"] = [500]
+    setting.fire()
+    setting.send()
+    trial(setting)
+    setting.send()
+    assert [row[0] for row in setting.rows()] == ["pending", "sent"]
+
+
+def test_a_disabled_channel_is_told_of_what_waited_and_of_nothing_since(setting: Setting) -> None:
+    setting.channel("/a")
+    setting.fire()
+    rest(setting, True)
+    setting.fire(kind="silent")
+    setting.send()
+    assert setting.taker.got == [] and len(setting.rows()) == 1
+    rest(setting, False)
+    setting.send()
+    assert setting.rows() == [("sent", 1, None)]
+
+
+def test_a_notice_that_was_given_up_can_be_tried_again(setting: Setting) -> None:
+    setting.channel("/a")
+    setting.taker.answers["/a"] = [500] * MAX_ATTEMPTS
+    setting.fire()
+    for _ in range(MAX_ATTEMPTS):
+        setting.send()
+        setting.clock.ms += 3_600_000
+    assert setting.rows()[0][:2] == ("dead", MAX_ATTEMPTS)
+    with database.writing(setting.engine) as session:
+        outbox.try_again(session, 1, setting.clock())
+    setting.send()
+    assert setting.rows() == [("sent", 1, None)]
+    with pytest.raises(ConflictError, match="was not given up"), database.writing(setting.engine) as session:
+        outbox.try_again(session, 1, setting.clock())
