@@ -27,6 +27,7 @@ class Commands(LazyGroup):
         "migrate": Lazy("fleet.cli:migrate", "Bring the database to this version's tables."),
         "owners": Lazy("fleet.cli:owners", "List and add the organisations that own devices."),
         "restore": Lazy("operations.restore:restore", "Make a data folder of a backup."),
+        "rules": Lazy("fleet.cli_rules:rules", "Say past which values owners want an alert."),
         "serve": Lazy("serve:serve", "Take in readings, judge them, and show the dashboard."),
         "settings": Lazy("cli:settings", "Show every setting, its value and where it came from."),
         "simulate": Lazy(

@@ -170,7 +170,14 @@ def _notify(settings: "Settings", engine: "Engine", clock: Callable[[], int]) ->
 
     if not settings.notifications:
         return lambda: None
-    notifier = Notifier(engine, open_secrets(settings.secret_key_file), settings.base_url, clock, random.random)
+    notifier = Notifier(
+        engine,
+        open_secrets(settings.secret_key_file),
+        settings.base_url,
+        clock,
+        random.random,
+        settings.notify_private_networks,
+    )
     notifier.start()
     return notifier.stop
 

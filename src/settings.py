@@ -167,6 +167,15 @@ class Settings(BaseSettings):
         json_schema_extra={"expected": "an address such as https://hc.example.com/ping/UUID"},
     )
     notifications: bool = Field(default=True, description="Whether alerts are sent to channels; they are kept anyway.")
+    notify_private_networks: str = Field(
+        default="",
+        pattern=r"^( *|all|[0-9a-fA-F.:/, ]+)$",
+        description="Private networks that notifications may go to; without it they go to public addresses only.",
+        json_schema_extra={
+            "default": "not set",
+            "expected": "networks with commas between, such as 10.1.0.0/16, 127.0.0.1, or all",
+        },
+    )
 
     # What is taken in.
     max_body_bytes: Annotated[ByteSize, BYTES] = Field(

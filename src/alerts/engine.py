@@ -4,13 +4,16 @@ Pure and deterministic: the same observations in the same order give the same tr
 cut into steps. No clock is read; `now_ms` comes from the log.
 """
 
+from collections import Counter
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from . import kernel
 from .kinds import Cause, Condition, Kind, Mark, Severity, State, WordKind
-from .observations import Devices, Observations, Rejected, Rows, Word, present_bits
-from .state import NEVER, EngineConfig, EngineState
+from .observations import Devices, Observations, Rejected, Rows, Rule, Word, present_bits
+from .state import MAX_RULES, NEVER, RULE, EngineConfig, EngineState
 from .status import Status
 from .transitions import TRANSITION, Transition, Transitions
 
@@ -25,6 +28,7 @@ __all__ = [
     "Observations",
     "Rejected",
     "Rows",
+    "Rule",
     "Severity",
     "State",
     "Status",
@@ -44,7 +48,7 @@ def step(state: EngineState, observations: Observations, now_ms: int) -> Transit
 
     The parts of `observations` are taken in the order of its fields. A `now_ms` before the newest one stands for
     no time at all. Raises ValueError, with the state untouched, where a slot was never registered through
-    `Observations.devices`, where columns differ in length, or where a word makes no sense.
+    `Observations.devices`, where columns differ in length, or where a word or a rule makes no sense.
     """
     _check(state, observations)
     _advance(state, now_ms)
@@ -56,6 +60,8 @@ def step(state: EngineState, observations: Observations, now_ms: int) -> Transit
     if len(observations.devices):
         _register(state, observations.devices, now_ms)
     out = np.empty(0, TRANSITION)
+    for rule in observations.rules:
+        out = _take_rule(state, rule, now_ms, out)
     for word in observations.words:
         out = _take_word(state, word, now_ms, out)
     out = _take_arrivals(state, observations, now_ms, out)
@@ -79,7 +85,24 @@ def _advance(state: EngineState, now_ms: int) -> None:
 
 def _world(state: EngineState, out: Table) -> tuple[np.ndarray, ...]:
     tables = (state.device, state.due, state.entry, state.site, state.owner, state.control)
-    return (*tables, state.settings, state.codes, out)
+    return (*tables, state.settings, state.rule, state.codes, out)
+
+
+def _take_rule(state: EngineState, rule: Rule, now_ms: int, out: Table) -> Table:
+    """Put a rule in force, or take it back; the alerts of one that is replaced end with it."""
+    new = np.zeros(1, RULE)
+    for name in RULE.names or ():
+        new[name] = getattr(rule, name)
+    known = state.rule["id"] == rule.id
+    if rule.active and known.any() and state.rule[known] == new:
+        return out
+    if known.any():
+        state.rule = state.rule[~known]
+        state.entry, out = kernel.compiled().drop_rule(rule.id, now_ms, *_world(state, out))
+    if rule.active:
+        table = np.concatenate([state.rule, new])
+        state.rule = table[np.lexsort((table["id"], table["owner"], table["type"]))]
+    return out
 
 
 def _take_word(state: EngineState, word: Word, now_ms: int, out: Table) -> Table:
@@ -96,7 +119,7 @@ def _take_arrivals(state: EngineState, observations: Observations, now_ms: int, 
     if len(rows):
         columns = (rows.slot, rows.ts, rows.score, rows.enter, rows.leave, rows.present, rows.stuck)
         marks = (rows.live, rows.learning)
-        state.entry, out = kernels.take_rows(*columns, *marks, now_ms, *_world(state, out))
+        state.entry, out = kernels.take_rows(*columns, *marks, rows.values, now_ms, *_world(state, out))
     if len(rejected):
         bad = (rejected.slot, rejected.ts, rejected.sensors, rejected.live)
         state.entry, out = kernels.take_rejected(*bad, now_ms, *_world(state, out))
@@ -122,9 +145,8 @@ def _register(state: EngineState, devices: Devices, now_ms: int) -> None:
     state.grow(int(devices.slot.max()) + 1)
     state.grow_sites(int(devices.site.max()) + 1)
     state.grow_owners(int(devices.owner.max()) + 1)
-    for slot, interval, silent_after, site, owner in zip(
-        devices.slot, devices.interval_ms, devices.silent_after_ms, devices.site, devices.owner, strict=True
-    ):
+    columns = (devices.slot, devices.interval_ms, devices.silent_after_ms, devices.site, devices.owner, devices.type)
+    for slot, interval, silent_after, site, owner, type_id in zip(*columns, strict=True):
         device = state.device[slot]
         if device["owner"] < 0:
             device["flags"] = kernel.F_LEARNING
@@ -133,7 +155,7 @@ def _register(state: EngineState, devices: Devices, now_ms: int) -> None:
             state.owner[device["owner"]]["devices"] -= 1
         state.owner[owner]["devices"] += 1
         device["interval_ms"], device["silent_after_ms"] = interval, silent_after
-        device["site"], device["owner"] = site, owner
+        device["site"], device["owner"], device["type"] = site, owner, type_id
     state.control["look"] = 1
 
 
@@ -148,6 +170,7 @@ def _check(state: EngineState, observations: Observations) -> None:
     parts = (("rows", rows), ("rejected", rejected), ("devices", devices))
     for name, part in parts:
         _same_length(part, name)
+    _check_rules(state, observations.rules)
     if not (len(devices) or len(rows) or len(rejected) or len(observations.heard) or observations.words):
         return
     known = state.device["owner"] >= 0
@@ -161,6 +184,24 @@ def _check(state: EngineState, observations: Observations) -> None:
     sites = max(len(state.site), int(devices.site.max(initial=-1)) + 1)
     for word in observations.words:
         _check_word(word, known, sites)
+
+
+def _check_rules(state: EngineState, rules: Sequence[Rule]) -> None:
+    if not rules:
+        return
+    by_id = {rule.id: rule for rule in rules}
+    for rule in by_id.values():
+        apart = rule.limit - rule.back if rule.above else rule.back - rule.limit
+        if not 0 <= apart < np.inf or rule.hold_ms < 0 or rule.sensor < 0 or rule.id < 0:
+            raise ValueError(
+                f"{rule}: expected a finite limit, `back` on its other side or on it, and hold_ms, sensor and id of 0"
+                " or more"
+            )
+    changed = np.isin(state.rule["id"], list(by_id))
+    whose = [(int(one["type"]), int(one["owner"])) for one in state.rule[~changed]]
+    most = Counter([*whose, *((rule.type, rule.owner) for rule in by_id.values() if rule.active)]).most_common(1)
+    if most and most[0][1] > MAX_RULES:
+        raise ValueError(f"{most[0][1]} rules of one owner about one type; expected at most {MAX_RULES}")
 
 
 def _check_devices(devices: Devices) -> None:

@@ -11,14 +11,14 @@ from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
-from numba import boolean, float32, from_dtype, int32, int64, njit, types, uint8, uint64
+from numba import boolean, float32, float64, from_dtype, int32, int64, njit, types, uint8, uint64
 
 from ..compiled import compiled as machine_code
 from .kinds import Cause, Condition, Kind, Mark, Severity, State, WordKind
-from .state import CONFIG, CONTROL, DEVICE, ENTRY, NEVER, OWNER, SITE
+from .state import CONFIG, CONTROL, DEVICE, ENTRY, NEVER, OWNER, RULE, SITE
 from .transitions import TRANSITION
 
-ANOMALY, SENSOR, SILENT, SITE_KIND = (int(kind) for kind in Kind)
+ANOMALY, SENSOR, SILENT, SITE_KIND, THRESHOLD = (int(kind) for kind in Kind)
 INACTIVE, PENDING, FIRING, RESOLVED = (int(state) for state in State)
 INFO, WARNING, CRITICAL = (int(severity) for severity in Severity)
 MISSING, STUCK, OUT_OF_RANGE = int(Condition.MISSING), int(Condition.STUCK), int(Condition.OUT_OF_RANGE)
@@ -27,7 +27,7 @@ CONFIRMED, OVER_BUDGET, HELD = int(Mark.CONFIRMED), int(Mark.OVER_BUDGET), int(M
 BY_READING, BY_TIME, BY_SITE, BY_CAP = int(Cause.READING), int(Cause.TIME), int(Cause.SITE), int(Cause.CAP)
 BY_MAINTENANCE, BY_SEVERITY, BY_COUNT = int(Cause.MAINTENANCE), int(Cause.SEVERITY), int(Cause.COUNT)
 BY_DISMISSAL, BY_REPAIR = int(Cause.DISMISSED), int(Cause.REPAIRED)
-BY_CONFIRMATION, BY_NEW_NORMAL = int(Cause.CONFIRMED), int(Cause.NEW_NORMAL)
+BY_CONFIRMATION, BY_NEW_NORMAL, BY_RULE = int(Cause.CONFIRMED), int(Cause.NEW_NORMAL), int(Cause.RULE)
 DISMISS, REPAIR, CONFIRM, NEW_NORMAL = (
     int(word) for word in (WordKind.DISMISS, WordKind.REPAIRED, WordKind.CONFIRM, WordKind.NEW_NORMAL)
 )
@@ -42,8 +42,8 @@ F_MAINTENANCE, F_SILENT, F_FAULTY, F_SUSPECT, F_LEARNING, F_LIVE = 1, 2, 4, 8, 1
 F_OF_STATUS = 31
 F_OF_ENTRIES = F_SILENT | F_SUSPECT
 
-MARGIN = 256
-"""More transitions, and more entries, than one device can take in one go: 64 sensors, three each, and some."""
+MARGIN = 512
+"""More transitions, and more entries, than one device can take in one go: 64 sensors and 64 rules, three each."""
 DAY_MS = 86_400_000
 ONE = np.uint64(1)
 NO_BIT = np.uint64(0)
@@ -64,6 +64,7 @@ class World(NamedTuple):
     owner: Table
     control: Table
     config: Table
+    rule: Table
     codes: npt.NDArray[np.uint8]
     out: Table
 
@@ -122,7 +123,7 @@ def _full(w: World) -> bool:
 def _roomy(w: World) -> World:
     """Return the world with room in pool and transitions for what one device may add."""
     entry, out = _room(w.entry, w.control[0]["used"]), _room(w.out, w.control[0]["n_out"])
-    return World(w.device, w.due, entry, w.site, w.owner, w.control, w.config, w.codes, out)
+    return World(w.device, w.due, entry, w.site, w.owner, w.control, w.config, w.rule, w.codes, out)
 
 
 @_inlined
@@ -224,7 +225,8 @@ def _capped(w: World, holder: Record, kind: int, time: int) -> bool:
 @_inlined
 def _fire(w: World, e: Record, holder: Record, kind: int, when: When, cause: int) -> bool:
     """Fire a pending alert, unless its hour is full: then it is held, and marked as flapping."""
-    if _capped(w, holder, kind, when.time):
+    # A device has no alert of its own for its site, so threshold takes that place among the caps.
+    if _capped(w, holder, SITE_KIND if kind == THRESHOLD else kind, when.time):
         if not e["marks"] & FLAPPING:
             e["marks"] |= HELD | FLAPPING
             _update(w, e, when, BY_CAP)
@@ -430,6 +432,58 @@ def _condition(ways: Ways, bit: Bits) -> int:
 
 
 @_inlined
+def _first_rule(w: World, type_id: int, owner: int) -> int:
+    """The place where the rules of an owner about a type begin, or would."""
+    low, high = 0, len(w.rule)
+    while low < high:
+        middle = (low + high) // 2
+        r = w.rule[middle]
+        if r["type"] < type_id or (r["type"] == type_id and r["owner"] < owner):
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@_inlined
+def _past_rule(w: World, e: Record, d: Record, r: Record, ts: int, gap: int, when: When) -> None:
+    """Take one reading past a rule's limit; a device that was away for too long begins its time anew."""
+    e["calm"] = 0
+    if e["stage"] == PENDING and not e["marks"] & HELD and gap > d["silent_after_ms"]:
+        _end(w, e, when, BY_READING)
+        e["stage"] = WATCHED
+    if e["stage"] == WATCHED:
+        e["since"], e["first_signs"], e["severity"] = ts, ts, r["severity"]
+        _pend(w, e, when, BY_READING)
+    if e["stage"] == PENDING and (e["marks"] & HELD or ts - e["since"] >= r["hold_ms"]):
+        _fire_device(w, e, d, when, BY_READING)
+
+
+@_inlined
+def _rules(w: World, d: Record, slot: int, values: npt.NDArray[np.float64], ts: int, gap: int, when: When) -> None:
+    """Take one reading's values (n_sensors,) by the rules of the device's owner; a missing one counts neither way."""
+    at = _first_rule(w, d["type"], d["owner"])
+    while at < len(w.rule) and w.rule[at]["type"] == d["type"] and w.rule[at]["owner"] == d["owner"]:
+        r = w.rule[at]
+        at += 1
+        if (r["slot"] >= 0 and r["slot"] != slot) or r["sensor"] >= len(values) or np.isnan(values[r["sensor"]]):
+            continue
+        value = values[r["sensor"]]
+        place = _find(w, d["head"], THRESHOLD, r["id"])
+        if value > r["limit"] if r["above"] else value < r["limit"]:
+            if place < 0:
+                place = _add(w, d, slot, THRESHOLD, r["id"])
+            _past_rule(w, w.entry[place], d, r, ts, gap, when)
+        elif place >= 0:
+            e = w.entry[place]
+            back = value <= r["back"] if r["above"] else value >= r["back"]
+            young = e["stage"] == PENDING and not e["marks"] & HELD
+            if young or (back and not e["marks"] & CONFIRMED):
+                _end(w, e, when, BY_READING)
+                _drop(w, d, place)
+
+
+@_inlined
 def _arrive(w: World, d: Record, slot: int, when: When) -> None:
     """A device was heard from, live: it isn't silent."""
     if not d["flags"] & F_LIVE:
@@ -463,6 +517,7 @@ def take_rows(
     stucks: npt.NDArray[np.uint64],
     lives: npt.NDArray[np.bool_],
     learnings: npt.NDArray[np.bool_],
+    values: npt.NDArray[np.float64],
     now: int,
     device: Table,
     due: npt.NDArray[np.int64],
@@ -471,11 +526,12 @@ def take_rows(
     owner: Table,
     controls: Table,
     configs: Table,
+    rules: Table,
     codes: npt.NDArray[np.uint8],
     out: Table,
 ) -> tuple[Table, Table]:
     """Take rows in order; return the pool of entries and the transitions, grown where they had to."""
-    w = World(device, due, entry, site, owner, controls, configs, codes, out)
+    w = World(device, due, entry, site, owner, controls, configs, rules, codes, out)
     for row in range(len(slots)):
         if _full(w):
             w = _roomy(w)
@@ -484,6 +540,7 @@ def take_rows(
         if when.live:
             _arrive(w, d, slot, when)
         if ts > d["newest_ts"]:
+            gap = ts - d["newest_ts"]
             d["newest_ts"] = ts
             if learnings[row] != (d["flags"] & F_LEARNING != 0):
                 d["flags"] ^= F_LEARNING
@@ -495,6 +552,8 @@ def take_rows(
             d["seen"] |= presents[row]
             if d["head"] >= 0 or ways.missing | ways.stuck != NO_BIT:
                 _sensors(w, d, slot, ts, d["seen"], ways, when)
+            if len(rules):
+                _rules(w, d, slot, values[row], ts, gap, when)
         # Most rows change nothing; a call costs more than looking whether one does.
         if d["head"] >= 0 or d["flags"] & F_OF_ENTRIES or w.codes[d["flags"] & F_OF_STATUS] != d["status"]:
             _refresh(w, d, when.at)
@@ -514,11 +573,12 @@ def take_rejected(
     owner: Table,
     controls: Table,
     configs: Table,
+    rules: Table,
     codes: npt.NDArray[np.uint8],
     out: Table,
 ) -> tuple[Table, Table]:
     """Take rows that intake rejected as out of range; return the pool and the transitions."""
-    w = World(device, due, entry, site, owner, controls, configs, codes, out)
+    w = World(device, due, entry, site, owner, controls, configs, rules, codes, out)
     for i in range(len(slots)):
         if _full(w):
             w = _roomy(w)
@@ -543,11 +603,12 @@ def take_heard(
     owner: Table,
     controls: Table,
     configs: Table,
+    rules: Table,
     codes: npt.NDArray[np.uint8],
     out: Table,
 ) -> tuple[Table, Table]:
     """Take the arrivals that are no rows; return the pool and the transitions."""
-    w = World(device, due, entry, site, owner, controls, configs, codes, out)
+    w = World(device, due, entry, site, owner, controls, configs, rules, codes, out)
     when = When(now, w.control[0]["clock"], True, -1)
     for i in range(len(slots)):
         if _full(w):
@@ -680,11 +741,12 @@ def pass_time(
     owner: Table,
     controls: Table,
     configs: Table,
+    rules: Table,
     codes: npt.NDArray[np.uint8],
     out: Table,
 ) -> tuple[Table, Table]:
     """Judge maintenance windows and silence, then sites, then whose silent alerts fire; return pool, transitions."""
-    w = World(device, due, entry, site, owner, controls, configs, codes, out)
+    w = World(device, due, entry, site, owner, controls, configs, rules, codes, out)
     when = When(now, w.control[0]["clock"], True, -1)
     w.control[0]["look"], w.control[0]["next_boundary"] = 0, -NEVER
     for number in range(len(site)):
@@ -778,11 +840,12 @@ def take_word(
     owner: Table,
     controls: Table,
     configs: Table,
+    rules: Table,
     codes: npt.NDArray[np.uint8],
     out: Table,
 ) -> tuple[Table, Table]:
     """Take an operator's word about a device, or about a site where `kind` is SITE; return pool, transitions."""
-    w = _roomy(World(device, due, entry, site, owner, controls, configs, codes, out))
+    w = _roomy(World(device, due, entry, site, owner, controls, configs, rules, codes, out))
     when = When(now, w.control[0]["clock"], True, -1)
     w.control[0]["look"] = 1
     if kind == SITE_KIND:
@@ -804,6 +867,36 @@ def take_word(
     return w.entry, w.out
 
 
+def drop_rule(
+    number: int,
+    now: int,
+    device: Table,
+    due: npt.NDArray[np.int64],
+    entry: Table,
+    site: Table,
+    owner: Table,
+    controls: Table,
+    configs: Table,
+    rules: Table,
+    codes: npt.NDArray[np.uint8],
+    out: Table,
+) -> tuple[Table, Table]:
+    """End the alerts of a rule that is no longer in force; return the pool and the transitions."""
+    w = World(device, due, entry, site, owner, controls, configs, rules, codes, out)
+    when = When(now, w.control[0]["clock"], True, -1)
+    for slot in range(len(device)):
+        d = device[slot]
+        place = _find(w, d["head"], THRESHOLD, number)
+        if place < 0:
+            continue
+        if _full(w):
+            w = _roomy(w)
+        _end(w, w.entry[place], when, BY_RULE)
+        _drop(w, d, place)
+        _refresh(w, d, now)
+    return w.entry, w.out
+
+
 # --- compiling ------------------------------------------------------------------------------------------------
 
 
@@ -817,19 +910,23 @@ class Kernels:
     grant_grace: Callable[..., None]
     pass_time: Callable[..., tuple[Table, Table]]
     take_word: Callable[..., tuple[Table, Table]]
+    drop_rule: Callable[..., tuple[Table, Table]]
 
 
 @cache
 def compiled() -> Kernels:
     """Compile the kernels, once a machine: numba keeps them on disk."""
-    tables = (DEVICE, ENTRY, SITE, OWNER, CONTROL, CONFIG, TRANSITION)
-    device, entry, site, owner, control, config, out = (types.Array(from_dtype(table), 1, "C") for table in tables)
-    world = (device, int64[::1], entry, site, owner, control, config, uint8[::1], out)
+    tables = (DEVICE, ENTRY, SITE, OWNER, CONTROL, CONFIG, RULE, TRANSITION)
+    device, entry, site, owner, control, config, rule, out = (
+        types.Array(from_dtype(table), 1, "C") for table in tables
+    )
+    world = (device, int64[::1], entry, site, owner, control, config, rule, uint8[::1], out)
     # What is read only may be read-only: views of the log's records are.
     slots, times, scores, bits, marks = (
         types.Array(scalar, 1, "C", readonly=True) for scalar in (int32, int64, float32, uint64, boolean)
     )
-    rows = (slots, times, scores, scores, scores, bits, bits, marks, marks, int64)
+    values = types.Array(float64, 2, "C", readonly=True)
+    rows = (slots, times, scores, scores, scores, bits, bits, marks, marks, values, int64)
     rejected = (slots, times, bits, marks, int64)
 
     return Kernels(
@@ -839,4 +936,5 @@ def compiled() -> Kernels:
         machine_code(grant_grace, (int64, device, control)),
         machine_code(pass_time, (int64, *world)),
         machine_code(take_word, (*(int64,) * 7, *world)),
+        machine_code(drop_rule, (int64, int64, *world)),
     )

@@ -4,12 +4,16 @@ from enum import IntEnum, IntFlag
 
 
 class Kind(IntEnum):
-    """What an alert is about. `rule` of an alert is the sensor's number for `SENSOR`, else -1."""
+    """What an alert is about.
+
+    `rule` of an alert is the sensor's number for `SENSOR`, the id of the owner's rule for `THRESHOLD`, else -1.
+    """
 
     ANOMALY = 0
     SENSOR = 1
     SILENT = 2
     SITE = 3
+    THRESHOLD = 4
 
 
 class State(IntEnum):
@@ -61,6 +65,7 @@ class Cause(IntEnum):
     READING: a row. TIME: a due time passed. DISMISSED, REPAIRED, CONFIRMED, NEW_NORMAL: an operator's word.
     SITE: the site's alert took a device's silent alert over, or gave it back. CAP: held back by the hourly cap.
     MAINTENANCE: held back, marked or unmarked. SEVERITY: it got worse. COUNT: more devices of the site fell silent.
+    RULE: the owner's rule was changed or removed.
     """
 
     READING = 0
@@ -74,6 +79,7 @@ class Cause(IntEnum):
     MAINTENANCE = 8
     SEVERITY = 9
     COUNT = 10
+    RULE = 11
 
 
 class WordKind(IntEnum):

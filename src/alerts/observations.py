@@ -1,4 +1,4 @@
-"""What the alert engine is told in one step: rows, rejected rows, arrivals, words, devices, time."""
+"""What the alert engine is told in one step: rows, rejected rows, arrivals, words, devices, rules, time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from .kinds import Kind, WordKind
+from .kinds import Kind, Severity, WordKind
 
 FOREVER_MS = 2**62
 """The end of a maintenance window without an end."""
@@ -26,7 +26,8 @@ class Rows:
     `slot` the device's place in the state; `ts` its time in ms; `score` NaN where it wasn't scored; `enter` and
     `leave` the two thresholds of its type, in units of score; `present` a bit for each sensor that sent a value
     (set those of retired sensors too); `stuck` a bit for each sensor the detector calls stuck; `live` False for
-    backfilled rows; `learning` the detector is still learning the device. All (n,).
+    backfilled rows; `learning` the detector is still learning the device. All (n,). `values` (n, n_sensors) is what the
+    sensors sent, NaN where one sent nothing, for the owners' rules; (n, 0) where no rule looks at them.
     """
 
     slot: npt.NDArray[np.int32]
@@ -38,6 +39,7 @@ class Rows:
     stuck: npt.NDArray[np.uint64]
     live: npt.NDArray[np.bool_]
     learning: npt.NDArray[np.bool_]
+    values: npt.NDArray[np.float64]
 
     @classmethod
     def of(
@@ -52,6 +54,7 @@ class Rows:
         stuck: npt.ArrayLike = 0,
         live: npt.ArrayLike = True,
         learning: npt.ArrayLike = False,
+        values: npt.ArrayLike | None = None,
     ) -> "Rows":
         """Make rows from arrays (n,) or single values that hold for every row."""
         n = len(np.atleast_1d(np.asarray(slot)))
@@ -65,6 +68,7 @@ class Rows:
             _column(stuck, np.uint64, n),
             _column(live, np.bool_, n),
             _column(learning, np.bool_, n),
+            np.zeros((n, 0)) if values is None else np.ascontiguousarray(values, np.float64),
         )
 
     def __len__(self) -> int:
@@ -126,7 +130,7 @@ class Devices:
     """New or changed devices: what the engine needs to know of each. All (n,).
 
     `slot`; `interval_ms` and `silent_after_ms` of its type; `site` and `owner` as small numbers (arrays are sized
-    by the largest), site -1 for none.
+    by the largest), site -1 for none; `type` is what rules call its type.
     """
 
     slot: npt.NDArray[np.int32]
@@ -134,6 +138,7 @@ class Devices:
     silent_after_ms: npt.NDArray[np.int64]
     site: npt.NDArray[np.int32]
     owner: npt.NDArray[np.int32]
+    type: npt.NDArray[np.int32]
 
     @classmethod
     def of(
@@ -144,6 +149,7 @@ class Devices:
         silent_after_ms: npt.ArrayLike,
         site: npt.ArrayLike = -1,
         owner: npt.ArrayLike = 0,
+        type: npt.ArrayLike = 0,
     ) -> "Devices":
         """Make devices from arrays (n,) or single values that hold for every device."""
         n = len(np.atleast_1d(np.asarray(slot)))
@@ -153,6 +159,7 @@ class Devices:
             _column(silent_after_ms, np.int64, n),
             _column(site, np.int32, n),
             _column(owner, np.int32, n),
+            _column(type, np.int32, n),
         )
 
     def __len__(self) -> int:
@@ -160,6 +167,28 @@ class Devices:
 
 
 NO_DEVICES = Devices.of([], interval_ms=[], silent_after_ms=[])
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule of an owner: an alert where a sensor is past `limit` for `hold_ms`, over once it is back at `back`.
+
+    It is about the devices of `owner` and `type`, or about the one in `slot` (-1: all of them). `sensor` is its
+    number; `above` says on which side of `limit` the alert is; `back` lies on the other side of it, or on it. An
+    inactive rule is one that was removed. A rule of an `id` that is known, and another, takes its place.
+    """
+
+    id: int
+    owner: int
+    type: int
+    sensor: int
+    above: bool
+    limit: float
+    back: float
+    hold_ms: int = 0
+    slot: int = -1
+    severity: Severity = Severity.WARNING
+    active: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +218,7 @@ class Observations:
 
     started: bool = False
     devices: Devices = NO_DEVICES
+    rules: Sequence[Rule] = ()
     words: Sequence[Word] = ()
     rows: Rows = NO_ROWS
     rejected: Rejected = NO_REJECTED

@@ -67,6 +67,15 @@ def silent() -> str:
     return f"No reading for {LASTED}."
 
 
+def threshold(device_type: DeviceType, number: int, *, above: bool, limit: float, hold_ms: int) -> str:
+    """Say that sensor `number` is past the limit of its owner's rule, which lets it be so for `hold_ms`."""
+    which = device_type.sensors[number]
+    side = f"{'above' if above else 'below'} {as_set(which, limit)}"
+    if hold_ms == 0:
+        return f"{_opening(which.title)} is {side}, which your rule does not allow."
+    return f"{_opening(which.title)} has been {side} for {LASTED}; your rule allows {lasted(hold_ms)}."
+
+
 def site(count: int, of: int, name: str) -> str:
     """Say that `count` of a site's `of` devices send nothing."""
     return f"No reading from {count} of {of} devices at {name}. Likely power or network, not the devices."
@@ -101,6 +110,12 @@ def quantity(sensor: Sensor, value: float) -> str:
     if sensor.unit in ("%", "°"):
         return f"{number}{sensor.unit}"
     return f"{number} {sensor.unit}".rstrip()
+
+
+def as_set(sensor: Sensor, value: float) -> str:
+    """Return a value that a person has set, as they set it, with the sensor's unit."""
+    number = f"{value:,.10g}"
+    return f"{number}{sensor.unit}" if sensor.unit in ("%", "°") else f"{number} {sensor.unit}".rstrip()
 
 
 def _sensor(device_type: DeviceType, blame: Blame) -> Sensor:

@@ -1,4 +1,4 @@
-"""What the alert engine remembers: arrays by device slot, a pool of open alerts, sites, owners, one clock.
+"""What the alert engine remembers: arrays by device slot, a pool of open alerts, sites, owners, rules, one clock.
 
 A healthy device takes one record; what is wrong with it is a short list in the pool, so that 64 sensors cost
 nothing until one of them fails.
@@ -27,20 +27,24 @@ DEVICE = np.dtype(
         ("maintenance_from", "i8"),
         ("maintenance_until", "i8"),
         ("status_since", "i8"),
-        ("cap_start", "i8", (3,)),
+        ("cap_start", "i8", (4,)),
         ("seen", "u8"),
         ("past", "u4"),
         ("far", "u4"),
         ("site", "i4"),
         ("owner", "i4"),
+        ("type", "i4"),
         ("head", "i4"),
-        ("cap_count", "u1", (3,)),
+        ("cap_count", "u1", (4,)),
         ("flags", "u1"),
         ("status", "u1"),
     ],
     align=True,
 )
-"""A device. `heard` and `cap_start` are on the engine's clock; `past` and `far` are bits, the newest reading lowest."""
+"""A device. `heard` and `cap_start` are on the engine's clock; `past` and `far` are bits, the newest reading lowest.
+
+The hourly caps are those of the kinds anomaly, sensor, silent and threshold.
+"""
 
 ENTRY = np.dtype(
     [
@@ -97,7 +101,27 @@ CONTROL = np.dtype(
 )
 """The engine's clock, the pool's free list, and when a tick has to look at the devices again."""
 
-TABLES = {"device": DEVICE, "entry": ENTRY, "site": SITE, "owner": OWNER, "control": CONTROL}
+RULE = np.dtype(
+    [
+        ("limit", "f8"),
+        ("back", "f8"),
+        ("hold_ms", "i8"),
+        ("id", "i4"),
+        ("owner", "i4"),
+        ("type", "i4"),
+        ("slot", "i4"),
+        ("sensor", "i4"),
+        ("above", "u1"),
+        ("severity", "u1"),
+    ],
+    align=True,
+)
+"""A rule of an owner that is in force; the table is sorted by (type, owner, id)."""
+
+MAX_RULES = 64
+"""Rules an owner may have about one type: what a row costs is bounded, and so is what it can change."""
+
+TABLES = {"device": DEVICE, "entry": ENTRY, "site": SITE, "owner": OWNER, "control": CONTROL, "rule": RULE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +184,7 @@ class EngineState:
     site: npt.NDArray[np.void]
     owner: npt.NDArray[np.void]
     control: npt.NDArray[np.void]
+    rule: npt.NDArray[np.void]
     settings: npt.NDArray[np.void] = field(init=False)
     codes: npt.NDArray[np.uint8] = field(init=False)
 
@@ -183,6 +208,7 @@ class EngineState:
             np.zeros(0, SITE),
             np.zeros(0, OWNER),
             control,
+            np.zeros(0, RULE),
         )
         state.grow(n_devices)
         return state
@@ -198,7 +224,7 @@ class EngineState:
         self.device = _grown(self.device, n_devices)
         new = self.device[first:]
         new["heard"] = new["arrival_ms"] = new["newest_ts"] = new["run_start"] = new["cap_start"] = NEVER
-        new["site"] = new["owner"] = new["head"] = -1
+        new["site"] = new["owner"] = new["type"] = new["head"] = -1
         self.due = np.concatenate([self.due, np.full(n_devices - first, -NEVER, np.int64)])
 
     def grow_sites(self, n_sites: int) -> None:
@@ -236,6 +262,7 @@ class EngineState:
         device["head"], site["head"] = heads, site_heads
         control["free"], control["used"], control["n_out"] = -1, len(compact), 0
         tables = {"device": device, "entry": compact, "site": site, "owner": self.owner, "control": control}
+        tables["rule"] = self.rule
         arrays: dict[str, np.ndarray] = {"due": self.due.copy()}
         for table, values in tables.items():
             for column in TABLES[table].names or ():

@@ -63,12 +63,12 @@ class Transition:
 class Transitions:
     """What changed: columns of length n, sites first, then by slot; those of one device in their order.
 
-    `slot`: the device's, or the site's number where `kind` is SITE. `rule`: the sensor's number for kind SENSOR,
-    else -1. `at_ms`: the step's `now_ms`, or the row's time where `historic`. `first_signs_ms`: when it began, as far
-    as the engine knows: the reading that first was odd, the newest arrival of a silent device. `pending_ms`:
-    when it became pending. `count` and `of`: silent devices and live devices of the site, for kind SITE. `row`:
-    place in `Observations.rows` of the row that caused it, -1 where none did. `condition`, `marks`, `cause`: see
-    `kinds`. Where from_state equals to_state the alert was updated: `cause` says how.
+    `slot`: the device's, or the site's number where `kind` is SITE. `rule`: the sensor's number for kind SENSOR, the
+    rule's id for THRESHOLD, else -1. `at_ms`: the step's `now_ms`, or the row's time where `historic`.
+    `first_signs_ms`: when it began, as far as the engine knows: the reading that first was odd, the newest arrival of a
+    silent device. `pending_ms`: when it became pending. `count` and `of`: silent devices and live devices of the site,
+    for kind SITE. `row`: place in `Observations.rows` of the row that caused it, -1 where none did. `condition`,
+    `marks`, `cause`: see `kinds`. Where from_state equals to_state the alert was updated: `cause` says how.
     """
 
     data: npt.NDArray[np.void]
@@ -88,7 +88,7 @@ class Transitions:
 
     @property
     def rule(self) -> npt.NDArray[np.int32]:
-        """Sensor numbers for kind SENSOR, else -1."""
+        """Sensor numbers for kind SENSOR, ids of rules for THRESHOLD, else -1."""
         return self.data["rule"]
 
     @property

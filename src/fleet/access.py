@@ -6,7 +6,7 @@ What belongs to another owner does not exist for who asks: AccessError with stat
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
@@ -19,12 +19,15 @@ from .device_types import TypeEntry
 from .events import EventEntry
 from .owners import OwnerEntry, SiteEntry
 from .principal import Principal
+from .rules import in_words
 from .views import (
     AlertCounts,
     AlertQuery,
     AlertTab,
     AlertView,
+    AuditView,
     ChannelView,
+    DeadNotice,
     DeviceQuery,
     DeviceView,
     FaultReportView,
@@ -33,6 +36,10 @@ from .views import (
     MaintenanceView,
     NoticeView,
     Page,
+    RuleView,
+    TokenView,
+    UserView,
+    WindowView,
 )
 
 __all__ = ["Access", "Principal"]
@@ -140,6 +147,21 @@ class Access:
         rows = self._session.execute(query.order_by(models.FaultReport.start_ms.desc(), models.FaultReport.id.desc()))
         return [FaultReportView(*row) for row in rows]
 
+    def rules(self, cursor: str | None = None, limit: int = 100) -> Page[RuleView]:
+        """A page of the owners' rules they see, by id."""
+        query = _rules().where(self._theirs(models.Rule.owner_id))
+        rows, following = self._page(query, (models.Rule.owner_id, models.Rule.id), False, cursor, limit)
+        types = {entry.type_id: entry for entry in device_types.newest(self._session)}
+        return Page([_rule(dict(row), types) for row in rows], following)
+
+    def rule(self, rule_id: int) -> RuleView:
+        """One rule that is in force. Raises AccessError (404)."""
+        query = _rules().where(self._theirs(models.Rule.owner_id), models.Rule.id == rule_id)
+        row = self._session.execute(query).mappings().one_or_none()
+        if row is None:
+            raise AccessError(f"there is no rule {rule_id}", 404)
+        return _rule(dict(row), {entry.type_id: entry for entry in device_types.newest(self._session)})
+
     # Alerts
 
     def alerts(self, query: AlertQuery, now_ms: int) -> Page[AlertView]:
@@ -194,10 +216,86 @@ class Access:
     # What else
 
     def channels(self) -> list[ChannelView]:
-        """The channels they see, by name, without addresses and secrets."""
-        columns = [getattr(models.Channel, name) for name in ChannelView.__struct_fields__]
-        query = select(*columns).where(self._theirs(models.Channel.owner_id))
-        return [ChannelView(*row) for row in self._session.execute(query.order_by(models.Channel.name))]
+        """The channels they see, by owner and name, without addresses and secrets."""
+        channel, notice = models.Channel, models.Outbox
+        counted = ("sent", "pending", "dead")
+        counts = [func.count(notice.id).filter(notice.state == state).label(state) for state in counted]
+        own = [getattr(channel, name) for name in ChannelView.__struct_fields__ if hasattr(channel, name)]
+        query = select(*own, models.Owner.name.label("owner"), *counts).join(
+            models.Owner, models.Owner.id == channel.owner_id
+        )
+        query = query.outerjoin(notice, (notice.channel_id == channel.id) & notice.alert_id.is_not(None))
+        query = query.where(self._theirs(channel.owner_id)).group_by(channel.id, models.Owner.name)
+        rows = self._session.execute(query.order_by(models.Owner.name, channel.name)).mappings().all()
+        trials = self._trials([row["id"] for row in rows])
+        return [ChannelView(**row, **trials.get(row["id"], {})) for row in rows]
+
+    def dead_notices(self, limit: int = 100) -> list[DeadNotice]:
+        """Notices that were given up, the newest first; trials are not among them."""
+        notice, channel = models.Outbox, models.Channel
+        query = select(notice, channel.name, channel.owner_id).join(channel, channel.id == notice.channel_id)
+        query = query.where(self._theirs(channel.owner_id), notice.state == "dead", notice.alert_id.is_not(None))
+        rows = self._session.execute(query.order_by(notice.id.desc()).limit(limit))
+        return [_dead(found, name, owner_id) for found, name, owner_id in rows]
+
+    def _trials(self, channel_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+        """The newest trial of each channel."""
+        notice = models.Outbox
+        newest = select(func.max(notice.id)).where(
+            among(self._session, notice.channel_id, channel_ids), notice.alert_id.is_(None)
+        )
+        rows = self._session.scalars(select(notice).where(notice.id.in_(newest.group_by(notice.channel_id))))
+        return {
+            row.channel_id: {
+                "tried_state": row.state,
+                "tried_ms": row.sent_ms or row.created_ms,
+                "tried_error": row.last_error,
+            }
+            for row in rows
+        }
+
+    def users(self) -> list[UserView]:
+        """Accounts, by email: of their owner, or all for who sees all owners."""
+        user = models.User
+        own = [getattr(user, name) for name in UserView.__struct_fields__ if name != "owner"]
+        query = select(*own, models.Owner.name.label("owner")).outerjoin(models.Owner, models.Owner.id == user.owner_id)
+        if not self._principal.sees_all:
+            query = query.where(user.owner_id == self._principal.only_owner)
+        return [UserView(**row) for row in self._session.execute(query.order_by(user.email)).mappings()]
+
+    def tokens(self) -> list[TokenView]:
+        """Tokens, those that hold first, then the newest first."""
+        token = models.Token
+        own = [getattr(token, name) for name in TokenView.__struct_fields__ if name != "owner"]
+        query = select(*own, models.Owner.name.label("owner")).join(models.Owner, models.Owner.id == token.owner_id)
+        query = query.where(self._theirs(token.owner_id)).order_by(token.revoked_ms.is_not(None), token.id.desc())
+        return [TokenView(**row) for row in self._session.execute(query).mappings()]
+
+    def windows(self, now_ms: int) -> list[WindowView]:
+        """Windows of maintenance that are open or to come, the first one first."""
+        window, device = models.Maintenance, models.Device
+        query = (
+            select(
+                *(getattr(window, name) for name in ("id", "from_ms", "until_ms", "reason", "who")),
+                device.owner_id,
+                device.device_id,
+                device.name.label("device_name"),
+                models.Owner.name.label("owner"),
+            )
+            .join(device, device.id == window.device_key)
+            .join(models.Owner, models.Owner.id == device.owner_id)
+            .where(self._theirs(device.owner_id), or_(window.until_ms.is_(None), window.until_ms > now_ms))
+            .order_by(window.from_ms, window.id)
+        )
+        return [WindowView(**row) for row in self._session.execute(query).mappings()]
+
+    def audit(self, cursor: str | None = None, limit: int = 50) -> Page[AuditView]:
+        """A page of the audit log, the newest first. Raises AccessError (403) for who is no admin."""
+        self._principal.must_administer()
+        entry = models.AuditEntry
+        query = select(*(getattr(entry, name) for name in AuditView.__struct_fields__))
+        rows, following = self._page(query, (entry.at_ms, entry.id), True, cursor, limit)
+        return Page([AuditView(*(row[name] for name in AuditView.__struct_fields__)) for row in rows], following)
 
     def jobs(self, limit: int = 100) -> list[JobView]:
         """Files that were or are taken in, the newest first."""
@@ -283,6 +381,46 @@ def _devices() -> Select[Any]:
         .join(models.DeviceType, models.DeviceType.id == device.type_id)
         .outerjoin(models.Site, models.Site.id == device.site_id)
     )
+
+
+def _dead(notice: models.Outbox, channel: str, owner_id: int) -> DeadNotice:
+    told, device = notice.payload.get("alert"), notice.payload.get("device")
+    subject = device.get("name") if isinstance(device, dict) else notice.payload.get("site")
+    return DeadNotice(
+        id=notice.id,
+        owner_id=owner_id,
+        channel=channel,
+        news=str(notice.payload.get("event")),
+        sentence=str(told.get("sentence")) if isinstance(told, dict) else "",
+        subject=str(subject or ""),
+        attempts=notice.attempts,
+        created_ms=notice.created_ms,
+        last_error=notice.last_error,
+    )
+
+
+def _rules() -> Select[Any]:
+    rule = models.Rule
+    return (
+        select(
+            *(getattr(rule, name) for name in RuleView.__struct_fields__ if hasattr(rule, name)),
+            models.Owner.name.label("owner"),
+            models.DeviceType.name.label("type_name"),
+            models.Device.device_id,
+        )
+        .join(models.Owner, models.Owner.id == rule.owner_id)
+        .join(models.DeviceType, models.DeviceType.id == rule.type_id)
+        .outerjoin(models.Device, models.Device.id == rule.device_key)
+        .where(rule.removed_ms.is_(None))
+    )
+
+
+def _rule(row: Mapping[str, Any], types: Mapping[int, TypeEntry]) -> RuleView:
+    sensors = {sensor.name: sensor for sensor in types[row["type_id"]].device_type.sensors}
+    sensor = sensors[row["sensor"]]
+    words = in_words(sensor, row["comparison"], row["value"], row["back"], row["hold_ms"])
+    known = {name: value for name, value in row.items() if name in RuleView.__struct_fields__}
+    return RuleView(**known, sensor_title=sensor.title, words=words)
 
 
 def _alerts() -> Select[Any]:

@@ -11,8 +11,9 @@ from typing import Any, Literal, get_args
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
+from ..alerts.sentences import filled
 from ..exceptions import AccessError, ConfigError, ConflictError
-from . import commands, events, models, outbox
+from . import audit, commands, events, models, outbox
 from .database import may_write
 from .models import Json
 from .principal import Principal
@@ -142,7 +143,7 @@ class Acts:
 
     @property
     def _who(self) -> str:
-        return self._principal.name or f"user {self._principal.user_id}"
+        return self._principal.called
 
     def _open_alert(self, alert_id: int, verb: str) -> models.Alert:
         """The alert, held until the transaction ends, so that the loop can't change it meanwhile."""
@@ -240,8 +241,7 @@ class Acts:
         self._session.execute(insert(models.AlertHistory).values(row))
 
     def _audit(self, what: str, subject: str, detail: str) -> None:
-        row = {"at_ms": self._now_ms, "who": self._who, "what": what, "subject": subject, "detail": detail}
-        self._session.execute(insert(models.AuditEntry).values(row))
+        audit.write(self._session, self._who, what, subject, detail, self._now_ms)
 
     def _news(self, alert: models.Alert, what: str) -> events.News:
         return events.News(
@@ -254,7 +254,7 @@ class Acts:
                 "state": alert.state,
                 "kind": alert.kind,
                 "severity": alert.severity,
-                "sentence": alert.sentence,
+                "sentence": filled(alert.sentence, self._now_ms - (alert.first_signs_ms or alert.fired_ms)),
             },
         )
 

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import ColumnElement, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from ..alerts.sentences import filled
 from . import commands, events, models, outbox, watermarks
 from .database import among
 from .models import Json, Severity, rank
@@ -172,7 +173,7 @@ class _Book:
                     "state": "resolved" if step == "resolved" else "firing",
                     "kind": entry.row["kind"],
                     "severity": entry.row["severity"],
-                    "sentence": change.sentence or entry.row["sentence"],
+                    "sentence": _said(entry, change),
                 },
             )
             for entry, change, step in self._steps
@@ -273,8 +274,14 @@ def _blame(change: AlertChange) -> list[dict[str, Json]]:
     return [msgspec.structs.asdict(blame) for blame in change.blame]
 
 
+def _said(entry: _Entry, change: AlertChange) -> str:
+    """The sentence as it is when the change happens."""
+    began_ms = entry.row["first_signs_ms"] or entry.row["fired_ms"]
+    return filled(change.sentence or entry.row["sentence"], change.at_ms - began_ms)
+
+
 def _history(entry: _Entry, change: AlertChange, step: _Step) -> dict[str, object]:
-    said = (change.resolution or "") if step == "resolved" else change.sentence
+    said = (change.resolution or "") if step == "resolved" else _said(entry, change)
     return {"alert_id": entry.alert_id, "at_ms": change.at_ms, "what": step, "who": None, "text": said}
 
 

@@ -1,6 +1,8 @@
 """Channels in the database: where an owner is told; address and secret are encrypted."""
 
 from collections.abc import Sequence
+from secrets import token_urlsafe
+from urllib.parse import urlsplit
 
 import msgspec
 from sqlalchemy import Select, delete, insert, select
@@ -8,8 +10,10 @@ from sqlalchemy.orm import Session
 
 from ..exceptions import AccessError, ConfigError, ConflictError
 from . import models
-from .models import SEVERITIES, ChannelKind, Severity
+from .models import ALERT_KINDS, SEVERITIES, ChannelKind, Severity
 from .secrets import Secrets
+
+MAX_NAME = 100
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -21,6 +25,37 @@ class Target(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Target({self.kind})"
+
+
+def target_of(address: str) -> Target:
+    """What an address leads to: a webhook, with a new secret to sign by, or a service that Apprise knows.
+
+    Raises ConfigError where a channel of this address could never deliver.
+    """
+    is_webhook = address.startswith(("http://", "https://"))
+    target = Target("webhook", address, token_urlsafe(32)) if is_webhook else Target("apprise", address, None)
+    check(target)
+    return target
+
+
+def check(target: Target) -> None:
+    """Raise ConfigError where a channel of this address could never deliver."""
+    if target.kind == "webhook":
+        try:
+            address = urlsplit(target.address)
+            fits = address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
+        except ValueError:  # a port or an IPv6 address that is none
+            fits = False
+        if not fits:
+            raise ConfigError("address of a webhook: expected https://HOST/PATH (or http:// in your own network)")
+        return
+    import apprise
+
+    if not apprise.Apprise().add(target.address):
+        raise ConfigError(
+            "address: Apprise doesn't know this kind, or a part of it is missing; expected one such as"
+            " mailto://USER:PASSWORD@HOST or slack://TOKEN, see https://github.com/caronc/apprise/wiki"
+        )
 
 
 def add(
@@ -35,7 +70,12 @@ def add(
     kinds: Sequence[str] | None = None,
 ) -> int:
     """Add a channel; return its id. Raises ConfigError on a bad severity, ConflictError where the name is taken."""
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+        raise ConfigError(f"channel name {name[:80]!r}: expected 1 to {MAX_NAME} characters")
     kind: ChannelKind = "webhook" if target.kind == "webhook" else "apprise"
+    if unknown := sorted(set(kinds or ()) - set(ALERT_KINDS)):
+        raise ConfigError(f"kind of alert {', '.join(map(repr, unknown))}: expected {', '.join(ALERT_KINDS)}")
     if min_severity not in SEVERITIES:
         raise ConfigError(f"min_severity {min_severity!r}: expected one of {', '.join(SEVERITIES)}")
     taken = select(models.Channel.id).where(models.Channel.owner_id == owner_id, models.Channel.name == name)
@@ -76,6 +116,22 @@ def remove(session: Session, owner_id: int, name: str) -> None:
     if channel is None:
         raise AccessError(f"this owner has no channel {name!r}; `faultwatch channels list` shows them", 404)
     session.execute(delete(models.Channel).where(models.Channel.id == channel.id))
+
+
+def get(session: Session, channel_id: int, owner_id: int | None) -> models.Channel:
+    """A channel of an owner, or of any where `owner_id` is None. Raises AccessError (404)."""
+    channel = session.get(models.Channel, channel_id)
+    if channel is None or owner_id not in (None, channel.owner_id):
+        raise AccessError(f"there is no channel {channel_id}", 404)
+    return channel
+
+
+def find(session: Session, owner_id: int, name: str) -> int:
+    """The id of an owner's channel. Raises AccessError (404)."""
+    channel = session.scalar(_named(owner_id, name))
+    if channel is None:
+        raise AccessError(f"this owner has no channel {name!r}; `faultwatch channels list` shows them", 404)
+    return channel.id
 
 
 def _named(owner_id: int, name: str) -> Select[models.Channel]:

@@ -1,11 +1,14 @@
 """`faultwatch owners`, `users`, `tokens` and `migrate`: straight on the database, the service running or not."""
 
 import sys
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from .terminal import DataOption, OwnerOption, now_ms, opened, owner_meant, show, when
+from .terminal import DataOption, OwnerOption, administering, opened, owner_meant, show, when
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 owners = typer.Typer(no_args_is_help=True, help="The organisations that own devices.")
 users = typer.Typer(no_args_is_help=True, help="The people who sign in.")
@@ -39,11 +42,30 @@ def list_owners(data: DataOption = None) -> None:
 @owners.command("add")
 def add_owner(name: Annotated[str, typer.Argument(help="Their name.")], data: DataOption = None) -> None:
     """Add an owner; one that is there already stays as it is."""
-    from . import owners as stored
-    from .database import writing
+    with opened(data) as (_, engine), administering(engine) as acts:
+        acts.add_owner(name)
 
-    with opened(data) as (_, engine), writing(engine) as session:
-        stored.add(session, name, now_ms())
+
+@owners.command("rename")
+def rename_owner(
+    name: Annotated[str, typer.Argument(help="Their name.")],
+    new_name: Annotated[str, typer.Argument(help="Their name from now on.", metavar="NEW_NAME")],
+    data: DataOption = None,
+) -> None:
+    """Give an owner another name; tokens, devices and people stay theirs."""
+    with opened(data) as (_, engine):
+        owner_id = owner_meant(engine, name)
+        with administering(engine) as acts:
+            acts.rename_owner(owner_id, new_name)
+
+
+@owners.command("remove")
+def remove_owner(name: Annotated[str, typer.Argument(help="Their name.")], data: DataOption = None) -> None:
+    """Remove an owner of whom nothing is left: no device, no account, no token, no channel."""
+    with opened(data) as (_, engine):
+        owner_id = owner_meant(engine, name)
+        with administering(engine) as acts:
+            acts.remove_owner(owner_id)
 
 
 @users.command("list")
@@ -90,7 +112,24 @@ def add_user(
 
     with opened(data) as (_, engine):
         owner_id = owner_meant(engine, owner) if role in ("owner", "viewer") else None
-        stored.create(engine, email, name, _password(password_stdin), role, owner_id, now_ms())
+        secret = stored.hashed(_password(password_stdin))
+        with administering(engine) as acts:
+            acts.add_user(email, name, secret, role, owner_id)
+
+
+@users.command("role")
+def change_role(
+    email: EmailArgument,
+    role: Annotated[Literal["admin", "operator", "owner", "viewer"], typer.Argument(help="Its role from now on.")],
+    owner: OwnerOption = None,
+    data: DataOption = None,
+) -> None:
+    """Give an account another role; it is signed out everywhere."""
+    with opened(data) as (_, engine):
+        owner_id = owner_meant(engine, owner) if role in ("owner", "viewer") else None
+        user_id = _user_id(engine, email)
+        with administering(engine) as acts:
+            acts.set_role(user_id, role, owner_id)
 
 
 @users.command("password")
@@ -99,25 +138,28 @@ def change_password(email: EmailArgument, password_stdin: StdinOption = False, d
     from . import users as stored
 
     with opened(data) as (_, engine):
-        stored.set_password(engine, email, _password(password_stdin))
+        user_id = _user_id(engine, email)
+        secret = stored.hashed(_password(password_stdin))
+        with administering(engine) as acts:
+            acts.set_password(user_id, secret)
 
 
 @users.command("disable")
 def disable_user(email: EmailArgument, data: DataOption = None) -> None:
     """Let an account no longer sign in; it is signed out everywhere."""
-    from . import users as stored
-
     with opened(data) as (_, engine):
-        stored.set_disabled(engine, email, True)
+        user_id = _user_id(engine, email)
+        with administering(engine) as acts:
+            acts.set_user_disabled(user_id, True)
 
 
 @users.command("enable")
 def enable_user(email: EmailArgument, data: DataOption = None) -> None:
     """Let a disabled account sign in again."""
-    from . import users as stored
-
     with opened(data) as (_, engine):
-        stored.set_disabled(engine, email, False)
+        user_id = _user_id(engine, email)
+        with administering(engine) as acts:
+            acts.set_user_disabled(user_id, False)
 
 
 @tokens.command("create")
@@ -141,15 +183,14 @@ def create_token(
 ) -> None:
     """Make a token and print it, alone on a line: it is never shown again."""
     from . import owners as stored_owners
-    from . import tokens as stored
-    from .database import writing
+    from .database import reading
 
-    with opened(data) as (_, engine), writing(engine) as session:
-        known = {entry.name for entry in stored_owners.all_owners(session)}
-        owner_id = stored_owners.add(session, owner, now_ms())
-        token = stored.create(
-            session, owner_id, name, now_ms(), scope=scope, may_register=register, device_ids=device or None
-        )
+    with opened(data) as (_, engine):
+        with reading(engine) as session:
+            known = {entry.name for entry in stored_owners.all_owners(session)}
+        with administering(engine) as acts:
+            owner_id = acts.add_owner(owner)
+            token = acts.add_token(owner_id, name, scope=scope, may_register=register, device_ids=device)
         is_new = " ".join(owner.split()) not in known
     if is_new:
         typer.echo(f"owner {' '.join(owner.split())!r} was added", err=True)
@@ -189,11 +230,8 @@ def revoke_token(
     data: DataOption = None,
 ) -> None:
     """End a token: within seconds nothing more is taken by it."""
-    from . import tokens as stored
-    from .database import writing
-
-    with opened(data) as (_, engine), writing(engine) as session:
-        stored.revoke(session, token_id, now_ms())
+    with opened(data) as (_, engine), administering(engine) as acts:
+        acts.revoke_token(token_id)
 
 
 def migrate(data: DataOption = None) -> None:
@@ -202,6 +240,14 @@ def migrate(data: DataOption = None) -> None:
 
     with opened(data) as (settings, engine):
         typer.echo(f"{engine.url.render_as_string(hide_password=True)} is at revision {database.revision(engine)}")
+
+
+def _user_id(engine: "Engine", email: str) -> int:
+    from . import users as stored
+    from .database import reading
+
+    with reading(engine) as session:
+        return stored.by_email(session, email).id
 
 
 def _password(from_stdin: bool) -> str:

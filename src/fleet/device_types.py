@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from ..exceptions import AccessError
 from ..telemetry.schema import DeviceType, decode_type, encode_type
-from . import commands, models
+from . import commands, models, rules
 
 
 class TypeEntry(msgspec.Struct, frozen=True):
@@ -85,6 +85,7 @@ def add(session: Session, owner_id: int | None, device_type: DeviceType, now_ms:
         )
     )
     commands.add(session, "type_version", None, {"type_id": type_id, "version": added.version}, None, now_ms)
+    rules.retire(session, type_id, [sensor.name for sensor in added.sensors if sensor.retired], now_ms)
     return type_id, added.version
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -33,6 +34,9 @@ TokenScope = Literal["write", "read", "metrics"]
 ChannelKind = Literal["apprise", "webhook"]
 OutboxState = Literal["pending", "sent", "dead"]
 JobState = Literal["waiting", "running", "done", "failed"]
+AlertKind = Literal["anomaly", "sensor", "silent", "threshold", "site"]
+ALERT_KINDS: tuple[AlertKind, ...] = ("anomaly", "sensor", "silent", "threshold", "site")
+Comparison = Literal["above", "below"]
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
@@ -310,6 +314,32 @@ class AlertHistory(Base):
     text: Mapped[str] = mapped_column(Text, default="")
 
 
+class Rule(Base):
+    """A rule of an owner about a sensor of a type, or of one device; never changed, over where `removed_ms` is set."""
+
+    __tablename__ = "rules"
+    __table_args__ = (
+        CheckConstraint("comparison IN ('above', 'below')", "comparison"),
+        CheckConstraint("severity IN ('info', 'warning', 'critical')", "severity"),
+        Index("ix_rules_owner_id_type_id", "owner_id", "type_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("owners.id"))
+    type_id: Mapped[int] = mapped_column(ForeignKey("device_types.id"))
+    device_key: Mapped[int | None] = mapped_column(ForeignKey("devices.id"))
+    sensor: Mapped[str] = mapped_column(String)
+    comparison: Mapped[str] = mapped_column(String)
+    value: Mapped[float]
+    back: Mapped[float]
+    hold_ms: Mapped[int] = mapped_column(BigInteger)
+    severity: Mapped[str] = mapped_column(String)
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+    created_by: Mapped[str] = mapped_column(String)
+    removed_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
 class FaultReport(Base):
     """A label: this device was faulty from then to then; open while `end_ms` is null."""
 
@@ -378,10 +408,11 @@ class Channel(Base):
     min_severity: Mapped[str] = mapped_column(String, default="warning")
     kinds: Mapped[list[str] | None] = mapped_column(_json())
     created_ms: Mapped[int] = mapped_column(BigInteger)
+    disabled: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class Outbox(Base):
-    """A notice on its way to a channel, written in the same transaction as what it tells of."""
+    """A notice on its way to a channel, written in the same transaction as what it tells of; a trial has no alert."""
 
     __tablename__ = "outbox"
     __table_args__ = (
@@ -396,7 +427,7 @@ class Outbox(Base):
 
     id: Mapped[int] = mapped_column(_counted(), primary_key=True)
     idempotency_key: Mapped[str] = mapped_column(String, unique=True)
-    alert_id: Mapped[int] = mapped_column(ForeignKey("alerts.id", ondelete="CASCADE"))
+    alert_id: Mapped[int | None] = mapped_column(ForeignKey("alerts.id", ondelete="CASCADE"))
     channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"), index=True)
     payload: Mapped[dict[str, Json]] = mapped_column(_json())
     state: Mapped[str] = mapped_column(String, default="pending")

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from secrets import token_hex
 from typing import Literal
 
 import msgspec
 from sqlalchemy import delete, exists, insert, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
+from ..alerts.sentences import filled
+from ..exceptions import ConflictError
 from . import models
 from .database import among
 from .models import Json, rank
@@ -46,6 +49,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     secret: str | None
     attempts: int
     payload: dict[str, Json]
+    is_trial: bool
 
 
 class _Filter(msgspec.Struct, frozen=True):
@@ -93,16 +97,73 @@ def queue(session: Session, items: Sequence[AlertNews], now_ms: int) -> int:
     return len(chosen)
 
 
+def trial_payload(owner: str, channel: str, at: str) -> dict[str, Json]:
+    """What a trial of a channel tells: an alert in shape, that says it is none. `at` is RFC 3339."""
+    alert: dict[str, Json] = {
+        "id": 0,
+        "kind": "test",
+        "severity": "info",
+        "sensor": None,
+        "sentence": f"This is a test of the channel {channel!r}; no device is affected.",
+        "first_signs": None,
+        "fired": at,
+        "resolution": None,
+        "blame": [],
+        "path": "/",
+    }
+    return {"event": "test", "at": at, "alert": alert, "device": None, "site": None, "owner": owner}
+
+
+def queue_trial(session: Session, channel_id: int, owner: str, name: str, now_ms: int) -> int:
+    """Queue a trial of a channel, which is tried once; return its id. One that still waits is the same."""
+    waiting = select(models.Outbox.id).where(
+        models.Outbox.channel_id == channel_id, models.Outbox.alert_id.is_(None), models.Outbox.state == "pending"
+    )
+    known = session.scalar(waiting)
+    if known is not None:
+        return known
+    made = insert(models.Outbox).values(
+        idempotency_key=f"test-channel-{channel_id}-{token_hex(8)}",
+        alert_id=None,
+        channel_id=channel_id,
+        payload=trial_payload(owner, name, time_text(now_ms)),
+        state="pending",
+        attempts=0,
+        created_ms=now_ms,
+        next_attempt_ms=now_ms,
+    )
+    return session.execute(made.returning(models.Outbox.id)).scalar_one()
+
+
+def try_again(session: Session, notice_id: int, now_ms: int) -> None:
+    """Let a notice that was given up be sent, its attempts counted anew. Raises ConflictError where it wasn't."""
+    again = (
+        update(models.Outbox)
+        .where(models.Outbox.id == notice_id, models.Outbox.state == "dead")
+        .values(state="pending", attempts=0, next_attempt_ms=now_ms)
+        .returning(models.Outbox.id)
+    )
+    if not session.execute(again).all():
+        raise ConflictError(f"notice {notice_id} was not given up; there is nothing to try again")
+
+
 def of_alert(alert: models.Alert, news: News, at_ms: int) -> AlertNews:
     """News of an alert as its row stands."""
     fields = {name: getattr(alert, name) for name in AlertNews.__struct_fields__ if hasattr(alert, name)}
     return AlertNews(news=news, at_ms=at_ms, alert_id=alert.id, **fields)
 
 
-def due(session: Session, now_ms: int, limit: int = 500, busy_channels: Iterable[int] = ()) -> list[Notice]:
+def due(
+    session: Session,
+    now_ms: int,
+    limit: int = 500,
+    busy_channels: Iterable[int] = (),
+    resting_channels: Iterable[int] = (),
+) -> list[Notice]:
     """Notices whose time has come, oldest first; of one alert and channel only the first, so that they keep order.
 
-    Those of silenced alerts wait; channels named busy are left out.
+    Those of silenced alerts and of disabled channels wait; channels named busy are left out. One that rests takes a
+    trial all the same: somebody wants to know whether it works again.
     """
     earlier = aliased(models.Outbox)
     before = exists().where(
@@ -122,14 +183,19 @@ def due(session: Session, now_ms: int, limit: int = 500, busy_channels: Iterable
             models.Channel.secret,
             models.Outbox.attempts,
             models.Outbox.payload,
+            models.Outbox.alert_id.is_(None).label("is_trial"),
         )
         .join(models.Channel, models.Channel.id == models.Outbox.channel_id)
-        .join(models.Alert, models.Alert.id == models.Outbox.alert_id)
+        .outerjoin(models.Alert, models.Alert.id == models.Outbox.alert_id)
         .where(
             models.Outbox.state == "pending",
             models.Outbox.next_attempt_ms <= now_ms,
             or_(models.Alert.silenced_until_ms.is_(None), models.Alert.silenced_until_ms <= now_ms),
             models.Outbox.channel_id.not_in(list(busy_channels)),
+            or_(
+                models.Outbox.alert_id.is_(None),
+                models.Channel.disabled.is_(False) & models.Outbox.channel_id.not_in(list(resting_channels)),
+            ),
             ~before,
         )
         .order_by(models.Outbox.next_attempt_ms, models.Outbox.id)
@@ -160,7 +226,7 @@ def mark_failed(session: Session, notice_id: int, error: str, next_attempt_ms: i
         .values(**values)
         .returning(models.Outbox.alert_id, models.Outbox.channel_id)
     ).one_or_none()
-    if row is not None and next_attempt_ms is None:
+    if row is not None and row.alert_id is not None and next_attempt_ms is None:
         _withdraw_unheard(session, row.alert_id, row.channel_id)
 
 
@@ -172,7 +238,7 @@ def forget_before(session: Session, at_ms: int) -> None:
 def _filters(session: Session, owner_ids: set[int]) -> dict[int, list[_Filter]]:
     rows = session.execute(
         select(models.Channel.owner_id, models.Channel.id, models.Channel.min_severity, models.Channel.kinds)
-        .where(among(session, models.Channel.owner_id, sorted(owner_ids)))
+        .where(among(session, models.Channel.owner_id, sorted(owner_ids)), models.Channel.disabled.is_(False))
         .order_by(models.Channel.id)
     )
     found: dict[int, list[_Filter]] = {}
@@ -222,7 +288,8 @@ def _told(session: Session, alert_ids: set[int]) -> dict[int, set[int]]:
     )
     told: dict[int, set[int]] = {}
     for alert_id, channel_id in rows:
-        told.setdefault(alert_id, set()).add(channel_id)
+        if alert_id is not None:
+            told.setdefault(alert_id, set()).add(channel_id)
     return told
 
 
@@ -301,7 +368,7 @@ def _told_of(item: AlertNews) -> dict[str, Json]:
             "kind": item.kind,
             "severity": item.severity,
             "sensor": item.sensor,
-            "sentence": item.sentence,
+            "sentence": filled(item.sentence, item.at_ms - (item.first_signs_ms or item.fired_ms)),
             "first_signs": None if item.first_signs_ms is None else time_text(item.first_signs_ms),
             "fired": time_text(item.fired_ms),
             "resolution": item.resolution,

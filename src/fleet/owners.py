@@ -5,10 +5,10 @@ import unicodedata
 from collections.abc import Mapping
 
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from ..exceptions import AccessError, ConfigError
+from ..exceptions import AccessError, ConfigError, ConflictError
 from . import models
 from .database import among
 
@@ -35,15 +35,40 @@ class SiteEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 def add(session: Session, name: str, now_ms: int) -> int:
     """Return the owner of that name, made where there was none. Raises ConfigError on an empty name."""
-    clean = " ".join(name.split())
-    if not clean or len(clean) > 200:
-        raise ConfigError(f"owner name {name!r}: expected 1 to 200 characters")
+    clean = _clean(name)
     known = session.scalar(select(models.Owner.id).where(models.Owner.name == clean))
     if known is not None:
         return known
     return session.execute(
         insert(models.Owner).values(name=clean, created_ms=now_ms).returning(models.Owner.id)
     ).scalar_one()
+
+
+def rename(session: Session, owner_id: int, name: str) -> None:
+    """Give an owner another name. Raises ConfigError on an empty one, ConflictError where it is taken."""
+    clean = _clean(name)
+    if session.scalar(select(models.Owner.id).where(models.Owner.name == clean, models.Owner.id != owner_id)):
+        raise ConflictError(f"there is an owner called {clean!r} already")
+    session.execute(update(models.Owner).where(models.Owner.id == owner_id).values(name=clean))
+
+
+def remove(session: Session, owner_id: int) -> None:
+    """Remove an owner of whom nothing is left. Raises ConflictError that says what there still is."""
+    for table, words in (
+        (models.Device, "devices"),
+        (models.User, "people"),
+        (models.Token, "tokens"),
+        (models.Channel, "channels"),
+        (models.DeviceType, "device types"),
+        (models.Rule, "rules"),
+        (models.BackfillJob, "files that were taken in"),
+        (models.Event, "events"),
+    ):
+        count = session.scalar(select(func.count()).select_from(table).where(table.owner_id == owner_id))
+        if count:
+            raise ConflictError(f"this owner has {count:,} {words}; an owner can be removed when nothing of it is left")
+    session.execute(delete(models.Site).where(models.Site.owner_id == owner_id))
+    session.execute(delete(models.Owner).where(models.Owner.id == owner_id))
 
 
 def all_owners(session: Session) -> list[OwnerEntry]:
@@ -107,6 +132,13 @@ def site_ids(session: Session, owner_id: int, names: set[str]) -> Mapping[str, i
 def site_name(session: Session, site_id: int) -> str:
     """What people call a site."""
     return session.execute(select(models.Site.name).where(models.Site.id == site_id)).scalar_one()
+
+
+def _clean(name: str) -> str:
+    clean = " ".join(name.split())
+    if not clean or len(clean) > 200 or not clean.isprintable():
+        raise ConfigError(f"owner name {name[:80]!r}: expected 1 to 200 characters")
+    return clean
 
 
 def slug_of(name: str) -> str:

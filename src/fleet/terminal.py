@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from ..settings import Settings
+    from .administration import Administration
 
 DataOption = Annotated[Path | None, typer.Option("--data", help="The data folder.", metavar="DIR")]
 OwnerOption = Annotated[
@@ -36,6 +37,18 @@ def opened(data: Path | None) -> "Iterator[tuple[Settings, Engine]]":
         yield settings, engine
     finally:
         engine.dispose()
+
+
+@contextmanager
+def administering(engine: "Engine") -> "Iterator[Administration]":
+    """What whoever may open the data folder sets, in one transaction."""
+    from .administration import Administration
+    from .audit import COMMAND_LINE
+    from .database import writing
+    from .principal import Principal
+
+    with writing(engine) as session:
+        yield Administration(session, Principal(None, "admin", None, COMMAND_LINE), now_ms())
 
 
 def owner_meant(engine: "Engine", name: str | None) -> int:

@@ -77,9 +77,9 @@ def create(
 
     Raises ConfigError where email, password, role and owner don't fit, ConflictError where the email has one.
     """
-    hashed = _hash_password(password)
+    secret = hashed(password)
     with writing(engine) as session:
-        return _create(session, email, name, hashed, role, owner_id, now_ms)
+        return add(session, email, name, secret, role, owner_id, now_ms)
 
 
 def all_users(engine: Engine) -> list[UserEntry]:
@@ -90,19 +90,101 @@ def all_users(engine: Engine) -> list[UserEntry]:
 
 def set_password(engine: Engine, email: str, password: str) -> None:
     """Give an account another password; its sessions end, its lock-out too. Raises AccessError (404), ConfigError."""
-    hashed = _hash_password(password)
+    secret = hashed(password)
     with writing(engine) as session:
         user = _find(session, email)
-        user.password_hash, user.failures, user.locked_until_ms = hashed, 0, None
-        session.execute(delete(models.UserSession).where(models.UserSession.user_id == user.id))
+        change_password(session, user.id, secret)
 
 
 def set_disabled(engine: Engine, email: str, disabled: bool) -> None:
     """Let an account sign in, or no longer; its sessions end. Raises AccessError (404)."""
     with writing(engine) as session:
         user = _find(session, email)
-        user.disabled = disabled
-        session.execute(delete(models.UserSession).where(models.UserSession.user_id == user.id))
+        change_disabled(session, user.id, disabled)
+
+
+def add(
+    session: Session, email: str, name: str, password_hash: str, role: Role, owner_id: int | None, now_ms: int
+) -> UserEntry:
+    """Make an account within a transaction; `password_hash` as `hashed` gives it. Raises what `create` does."""
+    email = _email(email)
+    _check_role(role, owner_id)
+    if session.scalar(select(models.User.id).where(models.User.email == email)) is not None:
+        raise ConflictError(f"there is an account for {email} already; `faultwatch users password` sets its password")
+    user = models.User(
+        email=email,
+        name=" ".join(name.split()) or email.partition("@")[0],
+        password_hash=password_hash,
+        role=role,
+        owner_id=owner_id if role in ("owner", "viewer") else None,
+        created_ms=now_ms,
+    )
+    session.add(user)
+    session.flush()
+    return _entry(user)
+
+
+def get(session: Session, user_id: int) -> UserEntry:
+    """One account. Raises AccessError (404)."""
+    return _entry(_get(session, user_id))
+
+
+def by_email(session: Session, email: str) -> UserEntry:
+    """The account of an address. Raises AccessError (404)."""
+    return _entry(_find(session, email))
+
+
+def change_password(session: Session, user_id: int, password_hash: str) -> None:
+    """Give an account another password; its sessions end, its lock-out too. Raises AccessError (404)."""
+    user = _get(session, user_id)
+    user.password_hash, user.failures, user.locked_until_ms = password_hash, 0, None
+    _end_sessions(session, user_id)
+
+
+def change_disabled(session: Session, user_id: int, disabled: bool) -> None:
+    """Let an account sign in, or no longer; its sessions end.
+
+    Raises AccessError (404), and ConflictError where nobody would be left to administer.
+    """
+    user = _get(session, user_id)
+    if disabled:
+        _someone_must_administer(session, user)
+    user.disabled = disabled
+    _end_sessions(session, user_id)
+
+
+def change_role(session: Session, user_id: int, role: Role, owner_id: int | None) -> None:
+    """Give an account another role. Raises AccessError (404), ConfigError, and ConflictError for the last admin."""
+    user = _get(session, user_id)
+    _check_role(role, owner_id)
+    if role != "admin":
+        _someone_must_administer(session, user)
+    user.role, user.owner_id = role, owner_id if role in ("owner", "viewer") else None
+    _end_sessions(session, user_id)
+
+
+def _get(session: Session, user_id: int) -> models.User:
+    user = session.get(models.User, user_id)
+    if user is None:
+        raise AccessError(f"there is no account with the id {user_id}", 404)
+    return user
+
+
+def _check_role(role: str, owner_id: int | None) -> None:
+    if role not in ROLES:
+        raise ConfigError(f"role {role!r}: expected one of {', '.join(ROLES)}")
+    if role in ("owner", "viewer") and owner_id is None:
+        raise ConfigError(f"a user of role {role} belongs to an owner; name it")
+
+
+def _someone_must_administer(session: Session, user: models.User) -> None:
+    others = (models.User.role == "admin", models.User.disabled.is_(False), models.User.id != user.id)
+    if user.role == "admin" and not user.disabled and session.scalar(select(models.User.id).where(*others)) is None:
+        raise ConflictError(f"{user.email} is the only admin who can sign in; make another account an admin first")
+
+
+def _end_sessions(session: Session, user_id: int) -> None:
+    session.execute(delete(models.UserSession).where(models.UserSession.user_id == user_id))
 
 
 def sign_in(engine: Engine, email: str, password: str, now_ms: int, lasts_ms: int = SESSION_MS) -> SignedIn:
@@ -193,36 +275,13 @@ def use_setup_link(engine: Engine, token: str, email: str, name: str, password: 
     """
     link = models.SetupLink
     holds = (link.token_hash == _hash(token), link.used_ms.is_(None), link.expires_ms > now_ms)
-    hashed = _hash_password(password)
+    secret = hashed(password)
     with writing(engine) as session:
         if not session.execute(update(link).where(*holds).values(used_ms=now_ms).returning(link.token_hash)).all():
             raise AccessError(
                 "this set-up link was used or has expired; start faultwatch again to be given a new one", 404
             )
-        return _create(session, email, name, hashed, "admin", None, now_ms)
-
-
-def _create(
-    session: Session, email: str, name: str, hashed: str, role: Role, owner_id: int | None, now_ms: int
-) -> UserEntry:
-    email = _email(email)
-    if role not in ROLES:
-        raise ConfigError(f"role {role!r}: expected one of {', '.join(ROLES)}")
-    if role in ("owner", "viewer") and owner_id is None:
-        raise ConfigError(f"a user of role {role} belongs to an owner; name it")
-    if session.scalar(select(models.User.id).where(models.User.email == email)) is not None:
-        raise ConflictError(f"there is an account for {email} already; `faultwatch users password` sets its password")
-    user = models.User(
-        email=email,
-        name=" ".join(name.split()) or email.partition("@")[0],
-        password_hash=hashed,
-        role=role,
-        owner_id=owner_id if role in ("owner", "viewer") else None,
-        created_ms=now_ms,
-    )
-    session.add(user)
-    session.flush()
-    return _entry(user)
+        return add(session, email, name, secret, "admin", None, now_ms)
 
 
 def _find(session: Session, email: str) -> models.User:
@@ -276,7 +335,8 @@ def _email(email: str) -> str:
     return clean
 
 
-def _hash_password(password: str) -> str:
+def hashed(password: str) -> str:
+    """The password as it is kept; takes its time, so not within a transaction. Raises ConfigError on a bad length."""
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
         raise ConfigError(f"the password has {len(password)} characters; expected {MIN_PASSWORD} to {MAX_PASSWORD}")
     return _passwords().hash(password)

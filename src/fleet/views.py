@@ -4,6 +4,7 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
+from ..alerts.sentences import filled
 from .models import Json, Severity
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ class DeviceQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertView(msgspec.Struct, frozen=True, kw_only=True):
-    """An alert, with the names of what it is about and of who marked it."""
+    """An alert, with the names of what it is about and of who marked it; `said` gives its sentence for a time."""
 
     id: int
     owner_id: int
@@ -88,6 +89,32 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     confirmed_ms: int | None
     confirmed_by: str | None
     confirmed_kind: str | None
+
+    def said(self, now_ms: int) -> str:
+        """The sentence, with how long it has lasted, or did."""
+        began_ms = self.fired_ms if self.first_signs_ms is None else self.first_signs_ms
+        return filled(self.sentence, (now_ms if self.resolved_ms is None else self.resolved_ms) - began_ms)
+
+
+class RuleView(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule that is in force, with the names of what it is about; `sensor_title` and `words` are for people."""
+
+    id: int
+    owner_id: int
+    owner: str
+    type_id: int
+    type_name: str
+    device_id: str | None
+    sensor: str
+    sensor_title: str
+    comparison: Literal["above", "below"]
+    value: float
+    back: float
+    hold_ms: int
+    severity: Severity
+    words: str
+    created_ms: int
+    created_by: str
 
 
 class AlertQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,7 +187,10 @@ class FaultReportView(msgspec.Struct, frozen=True):
 
 
 class ChannelView(msgspec.Struct, frozen=True):
-    """A channel without its address and secret, which are never shown again."""
+    """A channel without its address and secret, which are never shown again; how many of its notices are in each state.
+
+    `tried_state` and the rest are of the newest trial: pending, sent or dead, when, and why it was not taken.
+    """
 
     id: int
     owner_id: int
@@ -169,6 +199,82 @@ class ChannelView(msgspec.Struct, frozen=True):
     min_severity: str
     kinds: list[str] | None
     created_ms: int
+    disabled: bool
+    owner: str
+    sent: int
+    pending: int
+    dead: int
+    tried_state: str | None = None
+    tried_ms: int | None = None
+    tried_error: str | None = None
+
+
+class DeadNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """A notice that was given up: what it told, to whom, how often it was tried, and what the last answer was."""
+
+    id: int
+    owner_id: int
+    channel: str
+    news: str
+    sentence: str
+    subject: str
+    attempts: int
+    created_ms: int
+    last_error: str | None
+
+
+class UserView(msgspec.Struct, frozen=True, kw_only=True):
+    """An account; `owner` is None for those who see all owners."""
+
+    id: int
+    email: str
+    name: str
+    role: str
+    owner_id: int | None
+    owner: str | None
+    disabled: bool
+    created_ms: int
+
+
+class TokenView(msgspec.Struct, frozen=True, kw_only=True):
+    """A token: never itself, only how it begins."""
+
+    id: int
+    owner_id: int
+    owner: str
+    name: str
+    prefix: str
+    scope: str
+    may_register: bool
+    device_ids: list[str] | None
+    created_ms: int
+    revoked_ms: int | None
+    last_used_ms: int | None
+
+
+class WindowView(msgspec.Struct, frozen=True, kw_only=True):
+    """A window of maintenance that is open or to come, with its device."""
+
+    id: int
+    owner_id: int
+    owner: str
+    device_id: str
+    device_name: str
+    from_ms: int
+    until_ms: int | None
+    reason: str
+    who: str
+
+
+class AuditView(msgspec.Struct, frozen=True):
+    """Who did what to what."""
+
+    id: int
+    at_ms: int
+    who: str
+    what: str
+    subject: str
+    detail: str
 
 
 class JobView(msgspec.Struct, frozen=True):

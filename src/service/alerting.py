@@ -62,6 +62,11 @@ class Alerting:
         """Since when each device has its status, ms by slot."""
         return self._state.status_since
 
+    @property
+    def rules(self) -> frozenset[int]:
+        """Ids of the owners' rules that are in force."""
+        return frozenset(self._state.rule["id"].tolist())
+
     def start(self, now_ms: int) -> list[AlertChange]:
         """The process started: what came before is nobody's silence."""
         return self._step(engine.Observations(started=True), now_ms)
@@ -78,6 +83,7 @@ class Alerting:
             silent_after_ms=interval * patience,
             site=self._roster.site_ids[slots],
             owner=self._roster.owner_ids[slots],
+            type=self._roster.type_ids[slots],
         )
         return self._step(engine.Observations(devices=devices), now_ms)
 
@@ -98,8 +104,41 @@ class Alerting:
             stuck=nothing if batch.scores is None else batch.scores.stuck,
             live=live,
             learning=True if batch.scores is None else batch.scores.learning,
+            values=batch.readings.values,
         )
         return self._step(engine.Observations(rows=rows), now_ms, state, batch)
+
+    def rule(self, record: records.Rule) -> list[AlertChange]:
+        """An owner's rule comes into force, or is taken back. One that makes no sense here is logged and left."""
+        state = self._types.get(record.type_id)
+        slot = -1
+        if record.device_key is not None:
+            slot = int(self._roster.slots(np.array([record.device_key], np.int64))[0])
+        if (
+            state is None
+            or record.sensor not in state.spec.sensor_names
+            or (record.device_key is not None and slot < 0)
+        ):
+            log.warning("rule.refused", rule=record.rule_id, reason="its type, sensor or device is not of this shard")
+            return []
+        rule = engine.Rule(
+            id=record.rule_id,
+            owner=record.owner_id,
+            type=record.type_id,
+            sensor=state.spec.sensor_names.index(record.sensor),
+            above=record.comparison == "above",
+            limit=record.value,
+            back=record.back,
+            hold_ms=record.hold_ms,
+            slot=slot,
+            severity=engine.Severity[record.severity.upper()],
+            active=not record.removed,
+        )
+        try:
+            return self._step(engine.Observations(rules=[rule]), record.now_ms)
+        except ValueError as error:
+            log.warning("rule.refused", rule=record.rule_id, reason=str(error))
+            return []
 
     def heard(self, slots: Int64s | npt.NDArray[np.int32], now_ms: int) -> list[AlertChange]:
         """Devices sent something that isn't a row yet."""
@@ -166,6 +205,8 @@ class Alerting:
         state = self._types[int(self._roster.type_ids[slot])]
         site_id = int(self._roster.site_ids[slot])
         row = transition.row if batch is not None else -1
+        if transition.kind is engine.Kind.THRESHOLD:
+            return self._threshold_change(transition, state, batch)
         blame = _blamed(batch, row) if transition.kind is engine.Kind.ANOMALY and batch is not None and row >= 0 else []
         sensor = state.spec.sensors[transition.rule] if transition.rule >= 0 else None
         score = float(batch.scores.score[row]) if batch is not None and batch.scores is not None and row >= 0 else None
@@ -188,6 +229,51 @@ class Alerting:
             model_version=None if batch is None else batch.model_version,
             historic=transition.historic,
             resolution=transition.cause.name.lower() if transition.to_state is engine.State.RESOLVED else None,
+        )
+
+    def _threshold_change(self, transition: engine.Transition, state: TypeState, batch: Batch | None) -> AlertChange:
+        """A change of an alert of an owner's rule: no model said it, and the value says all."""
+        slot, ended = transition.slot, transition.to_state is engine.State.RESOLVED
+        site_id = int(self._roster.site_ids[slot])
+        found = self._state.rule[self._state.rule["id"] == transition.rule]
+        blame: tuple[Blame, ...] = ()
+        sentence, sensor = "", None
+        if len(found) and not ended:
+            rule = found[0]
+            above, limit, number = bool(rule["above"]), float(rule["limit"]), int(rule["sensor"])
+            which = state.spec.sensors[number]
+            sentence = sentences.threshold(state.spec, number, above=above, limit=limit, hold_ms=int(rule["hold_ms"]))
+            sensor = which.name
+            if batch is not None and transition.row >= 0:
+                observed = float(batch.readings.values[transition.row, number])
+                low, high = (None, limit) if above else (limit, None)
+                blame = (
+                    Blame(
+                        sensor=which.name,
+                        label=which.title,
+                        unit=which.unit,
+                        share=1.0,
+                        observed=None if np.isnan(observed) else round(observed, 6),
+                        low=low,
+                        high=high,
+                    ),
+                )
+        return AlertChange(
+            owner_id=int(self._roster.owner_ids[slot]),
+            device_key=int(self._roster.keys[slot]),
+            site_id=None if site_id < 0 else site_id,
+            kind="threshold",
+            rule=transition.rule,
+            sensor=sensor,
+            to_state=_to_state(transition),
+            at_ms=transition.at_ms,
+            first_signs_ms=transition.first_signs_ms,
+            pending_ms=transition.pending_ms,
+            severity=_SEVERITY[transition.severity],
+            sentence=sentence,
+            blame=blame,
+            historic=transition.historic,
+            resolution=transition.cause.name.lower() if ended else None,
         )
 
     def _site_change(self, transition: engine.Transition) -> AlertChange:

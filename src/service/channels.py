@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
-from ..exceptions import ConfigError, NotificationError
+from ..exceptions import NotificationError
 from ..fleet.channels import Target
 from ..fleet.models import Json
+from ..fleet.outbox import trial_payload
+from .guard import Guard, host_of
 
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 ANSWER_BYTES = 500
@@ -30,6 +32,8 @@ class Message(msgspec.Struct, frozen=True):
     @property
     def title(self) -> str:
         """What happened to what, such as `Critical: pump-17 at Harbour East`."""
+        if self.payload["event"] == "test":
+            return f"Test: {_subject(self.payload)}"
         alert = _object(self.payload["alert"])
         severity = str(alert["severity"]).capitalize()
         return f"{_NEWS[str(self.payload['event'])]}{severity}: {_subject(self.payload)}"
@@ -39,6 +43,8 @@ class Message(msgspec.Struct, frozen=True):
         """The sentence, since when, how it ended, and the link."""
         alert = _object(self.payload["alert"])
         lines = [str(alert["sentence"])]
+        if self.payload["event"] == "test":
+            return "\n".join([*lines, self.link])
         if self.payload["event"] == "resolved":
             ended = f" ({alert['resolution']})" if alert["resolution"] else ""
             lines.append(f"Over since {_minute(self.payload['at'])}{ended}.")
@@ -54,44 +60,18 @@ def message(key: str, payload: Mapping[str, Json], base_url: str) -> Message:
 
 def trial_message(owner: str, channel: str, at: str, base_url: str) -> Message:
     """What `faultwatch channels test` sends: an alert in shape, that says it is none. `at` is RFC 3339."""
-    alert: dict[str, Json] = {
-        "id": 0,
-        "kind": "test",
-        "severity": "info",
-        "sensor": None,
-        "sentence": f"This is a test of the channel {channel!r}; no device is affected.",
-        "first_signs": None,
-        "fired": at,
-        "resolution": None,
-        "blame": [],
-        "path": "/",
-    }
-    payload: dict[str, Json] = {"event": "firing", "at": at, "alert": alert, "device": None, "site": None}
-    return message(f"test-{at}", {**payload, "owner": owner}, base_url)
+    return message(f"test-{at}", trial_payload(owner, channel, at), base_url)
 
 
-def check_target(target: Target) -> None:
-    """Raise ConfigError where a channel of this address could never deliver."""
+def deliver(target: Target, what: Message, now_s: int, client: httpx.Client, guard: Guard = Guard()) -> None:
+    """Send a message. Raises NotificationError, without the channel's address, where it wasn't taken.
+
+    `guard` says which addresses it may go to.
+    """
     if target.kind == "webhook":
-        address = urlsplit(target.address)
-        if address.scheme not in ("http", "https") or not address.hostname:
-            raise ConfigError("address of a webhook: expected https://HOST/PATH (or http:// in your own network)")
-        return
-    import apprise
-
-    if not apprise.Apprise().add(target.address):
-        raise ConfigError(
-            "address: Apprise doesn't know this kind, or a part of it is missing; expected one such as"
-            " mailto://USER:PASSWORD@HOST or slack://TOKEN, see https://github.com/caronc/apprise/wiki"
-        )
-
-
-def deliver(target: Target, what: Message, now_s: int, client: httpx.Client) -> None:
-    """Send a message. Raises NotificationError, without the channel's address, where it wasn't taken."""
-    if target.kind == "webhook":
-        _post(target, what, now_s, client)
+        _post(target, what, now_s, client, guard)
     else:
-        _notify(target, what)
+        _notify(target, what, guard)
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
@@ -99,17 +79,23 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     return "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
-def _post(target: Target, what: Message, now_s: int, client: httpx.Client) -> None:
+def _post(target: Target, what: Message, now_s: int, client: httpx.Client, guard: Guard) -> None:
     body = msgspec.json.encode({**what.payload, "title": what.title, "link": what.link})
     timestamp = str(now_s)
+    host, port = host_of(target.address)
+    address = guard.resolve(host, port)
     headers = {
+        "Host": urlsplit(target.address).netloc.rpartition("@")[2],
         "Content-Type": "application/json",
         "Idempotency-Key": what.key,
         "X-Faultwatch-Timestamp": timestamp,
         "X-Faultwatch-Signature": signature(target.secret or "", timestamp, body),
     }
     try:
-        with client.stream("POST", target.address, content=body, headers=headers, timeout=TIMEOUT) as answer:
+        # To the address that was looked at, with the name that the certificate is checked for.
+        url = httpx.URL(target.address).copy_with(host=address)
+        more = {"sni_hostname": host}
+        with client.stream("POST", url, content=body, headers=headers, timeout=TIMEOUT, extensions=more) as answer:
             if not answer.is_success:
                 raise NotificationError(f"the webhook answered {answer.status_code}{_said(answer)}; expected 2xx")
     except httpx.TimeoutException as error:
@@ -128,12 +114,14 @@ def _said(answer: httpx.Response) -> str:
     return f" ({text})" if text else ""
 
 
-def _notify(target: Target, what: Message) -> None:
+def _notify(target: Target, what: Message, guard: Guard) -> None:
     import apprise
 
     sender = apprise.Apprise()
     if not sender.add(target.address):
         raise NotificationError("Apprise doesn't know the channel's address; remove the channel and add it again")
+    hosts = {getattr(plugin, name, None) for plugin in sender for name in ("host", "smtp_host")}
+    guard.check_hosts(sorted(host for host in hosts if isinstance(host, str) and _is_host(host)))
     service = target.address.partition(":")[0]
     try:
         taken = sender.notify(title=what.title, body=what.text)
@@ -141,6 +129,11 @@ def _notify(target: Target, what: Message) -> None:
         raise NotificationError(f"Apprise failed to deliver by {service}: {type(error).__name__}") from error
     if not taken:
         raise NotificationError(f"Apprise could not deliver by {service}; the log of the service says why")
+
+
+def _is_host(text: str) -> bool:
+    """Services of Apprise that have no server of one's own keep other things where the host is, such as a token."""
+    return "." in text or ":" in text or text == "localhost"
 
 
 def _subject(payload: Mapping[str, Json]) -> str:

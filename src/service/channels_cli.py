@@ -1,12 +1,15 @@
 """`faultwatch channels`: where an owner is told of alerts."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ..fleet.terminal import DataOption, OwnerOption, now_ms, opened, owner_meant, show, when
+from ..fleet.terminal import DataOption, OwnerOption, administering, now_ms, opened, owner_meant, show, when
 
 channels = typer.Typer(no_args_is_help=True, help="Where owners are told: webhooks, and what Apprise knows.")
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 NameArgument = Annotated[str, typer.Argument(help="The channel's name.", metavar="NAME")]
 
@@ -27,72 +30,99 @@ def add_channel(
     kind: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only alerts of this kind: anomaly, silent, sensor or site. May be given several times.",
+            help="Only alerts of this kind: anomaly, sensor, silent, threshold or site. May be given several times.",
             metavar="KIND",
         ),
     ] = None,
     data: DataOption = None,
 ) -> None:
     """Add a channel. For a webhook, print the secret it is signed with: it is never shown again."""
-    from secrets import token_urlsafe
-
     from ..fleet import channels as stored
-    from ..fleet.database import writing
     from ..fleet.secrets import open_secrets
-    from .channels import check_target
 
-    is_webhook = address.startswith(("http://", "https://"))
-    secret = token_urlsafe(32) if is_webhook else None
-    target = stored.Target("webhook" if is_webhook else "apprise", address, secret)
-    check_target(target)
+    target = stored.target_of(address)
     with opened(data) as (settings, engine):
         owner_id = owner_meant(engine, owner)
         key = open_secrets(settings.secret_key_file)
-        with writing(engine) as session:
-            stored.add(session, key, owner_id, name, target, now_ms(), min_severity=min_severity, kinds=kind or None)
-    if secret is not None:
-        print(secret)
+        with administering(engine) as acts:
+            acts.add_channel(owner_id, key, name, target, min_severity=min_severity, kinds=kind)
+    if target.secret is not None:
+        print(target.secret)
 
 
 @channels.command("list")
 def list_channels(data: DataOption = None) -> None:
     """List channels, without their addresses, and what became of their notices."""
-    from sqlalchemy import func, select
-
-    from ..fleet import models
+    from ..fleet.access import Access
+    from ..fleet.audit import COMMAND_LINE
     from ..fleet.database import reading
+    from ..fleet.principal import Principal
 
-    channel, notice = models.Channel, models.Outbox
-    counts = [func.count(notice.id).filter(notice.state == state) for state in ("sent", "pending", "dead")]
-    query = (
-        select(channel.name, models.Owner.name, channel.kind, channel.min_severity, channel.id, *counts)
-        .join(models.Owner, models.Owner.id == channel.owner_id)
-        .outerjoin(notice, notice.channel_id == channel.id)
-        .group_by(channel.id, channel.name, models.Owner.name, channel.kind, channel.min_severity)
-        .order_by(models.Owner.name, channel.name)
-    )
     with opened(data) as (_, engine), reading(engine) as session:
-        rows = session.execute(query).all()
-        stored = {row.id: row for row in session.scalars(select(channel))}
-    show(
-        ("channel", "owner", "kind", "from severity", "alerts", "since", "sent", "waiting", "given up"),
-        [
-            (name, owner, kind, severity, ", ".join(stored[id_].kinds or ["all"]), when(stored[id_].created_ms), *found)
-            for name, owner, kind, severity, id_, *found in rows
-        ],
-    )
+        found = Access(session, Principal(None, "admin", None, COMMAND_LINE)).channels()
+    rows = [
+        (
+            channel.name,
+            channel.owner,
+            channel.kind,
+            channel.min_severity,
+            ", ".join(channel.kinds or ["all"]),
+            when(channel.created_ms),
+            channel.sent,
+            channel.pending,
+            channel.dead,
+            "disabled" if channel.disabled else "",
+        )
+        for channel in found
+    ]
+    headings = ("channel", "owner", "kind", "from severity", "alerts", "since", "sent", "waiting", "given up", "state")
+    show(headings, rows)
 
 
 @channels.command("remove")
 def remove_channel(name: NameArgument, owner: OwnerOption = None, data: DataOption = None) -> None:
     """Remove a channel and what was on its way to it."""
-    from ..fleet import channels as stored
-    from ..fleet.database import writing
+    with opened(data) as (_, engine):
+        channel_id = _channel_id(engine, owner, name)
+        with administering(engine) as acts:
+            acts.remove_channel(channel_id)
+
+
+@channels.command("disable")
+def disable_channel(name: NameArgument, owner: OwnerOption = None, data: DataOption = None) -> None:
+    """Let a channel rest: what is on its way waits, and nothing new is queued."""
+    with opened(data) as (_, engine):
+        channel_id = _channel_id(engine, owner, name)
+        with administering(engine) as acts:
+            acts.set_channel_disabled(channel_id, True)
+
+
+@channels.command("enable")
+def enable_channel(name: NameArgument, owner: OwnerOption = None, data: DataOption = None) -> None:
+    """Let a disabled channel be told again, first of what waits."""
+    with opened(data) as (_, engine):
+        channel_id = _channel_id(engine, owner, name)
+        with administering(engine) as acts:
+            acts.set_channel_disabled(channel_id, False)
+
+
+@channels.command("again")
+def try_again(name: NameArgument, owner: OwnerOption = None, data: DataOption = None) -> None:
+    """Send what was given up on a channel once more, and say how many notices that is."""
+    from ..fleet.access import Access
+    from ..fleet.audit import COMMAND_LINE
+    from ..fleet.database import reading
+    from ..fleet.principal import Principal
 
     with opened(data) as (_, engine):
         owner_id = owner_meant(engine, owner)
-        with writing(engine) as session:
-            stored.remove(session, owner_id, name)
+        with reading(engine) as session:
+            found = Access(session, Principal(None, "owner", owner_id, COMMAND_LINE)).dead_notices(limit=10_000)
+        mine = [notice.id for notice in found if notice.channel == name]
+        with administering(engine) as acts:
+            for notice_id in reversed(mine):
+                acts.try_again(notice_id)
+    print(f"{len(mine)} notices are on their way again")
 
 
 @channels.command("test")
@@ -106,6 +136,7 @@ def test_channel(name: NameArgument, owner: OwnerOption = None, data: DataOption
     from ..fleet.outbox import time_text
     from ..fleet.secrets import open_secrets
     from .channels import deliver, trial_message
+    from .guard import Guard
 
     at_ms = now_ms()
     with opened(data) as (settings, engine):
@@ -113,7 +144,17 @@ def test_channel(name: NameArgument, owner: OwnerOption = None, data: DataOption
         with reading(engine) as session:
             names = {entry.id: entry.name for entry in owners.all_owners(session)}
             target = stored.target(session, open_secrets(settings.secret_key_file), owner_id, name)
+        guard = Guard(settings.notify_private_networks)
         what = trial_message(names[owner_id], name, time_text(at_ms), settings.base_url)
     with httpx.Client() as client:
-        deliver(target, what, at_ms // 1000, client)
+        deliver(target, what, at_ms // 1000, client, guard)
     print(f"channel {name!r} took the test message")
+
+
+def _channel_id(engine: "Engine", owner: str | None, name: str) -> int:
+    from ..fleet import channels as stored
+    from ..fleet.database import reading
+
+    owner_id = owner_meant(engine, owner)
+    with reading(engine) as session:
+        return stored.find(session, owner_id, name)

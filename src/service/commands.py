@@ -55,7 +55,7 @@ class Listener:
         for command in new:
             record = self._record(command)
             if record is not None:
-                self._intake.submit([record]).result()
+                self._intake.submit([*self._introduction(record), record]).result()
             self._seen.add(command.id)
         self._take_files(stopping)
 
@@ -90,6 +90,9 @@ class Listener:
                 command_id=command.id,
             )
             return swap if self._can_be_loaded(swap) else None
+        if command.kind == "rule":
+            said = {**payload, "type": "rule", "now_ms": now_ms, "command_id": command.id}
+            return msgspec.convert(said, records.Rule)
         log.warning("command.unknown", kind=command.kind, id=command.id)
         return None
 
@@ -101,6 +104,12 @@ class Listener:
             log.error("model.refused", command=swap.command_id, reason=str(error), meaning="the one in use goes on")
             return False
         return True
+
+    def _introduction(self, record: records.Record) -> list[records.Record]:
+        """The device of a rule may not have sent anything yet, and the log not know it."""
+        if isinstance(record, records.Rule) and record.device_key is not None:
+            return [self._devices([record.device_key])]
+        return []
 
     def _take_files(self, stopping: threading.Event) -> None:
         """Log the chunks of files that wait, oldest job first, no faster than they are applied."""

@@ -20,6 +20,7 @@ from ..fleet.database import reading, writing
 from ..fleet.outbox import Notice
 from ..fleet.secrets import Secrets
 from .channels import deliver, message
+from .guard import Guard
 
 log = structlog.get_logger(__name__)
 
@@ -44,16 +45,26 @@ def retry_ms(attempts: int, chance: float) -> int | None:
 
 
 class Notifier:
-    """Sends what is due; `clock` gives ms of the wall clock, `chance` numbers from 0 to 1."""
+    """Sends what is due; `clock` gives ms of the wall clock, `chance` numbers from 0 to 1.
+
+    `private_networks` as the setting `notify_private_networks`.
+    """
 
     def __init__(
-        self, engine: Engine, secrets: Secrets, base_url: str, clock: Callable[[], int], chance: Callable[[], float]
+        self,
+        engine: Engine,
+        secrets: Secrets,
+        base_url: str,
+        clock: Callable[[], int],
+        chance: Callable[[], float],
+        private_networks: str = "",
     ) -> None:
         self._engine = engine
         self._secrets = secrets
         self._base_url = base_url
         self._clock = clock
         self._chance = chance
+        self._guard = Guard(private_networks)
         self._client = httpx.Client(follow_redirects=False)
         self._pool = ThreadPoolExecutor(CHANNELS_AT_ONCE, thread_name_prefix="notify")
         self._busy: set[int] = set()
@@ -80,9 +91,9 @@ class Notifier:
         now_ms = self._clock()
         with self._lock:
             resting = {channel for channel, until_ms in self._resting.items() if until_ms > now_ms}
-            away = self._busy | resting
+            busy = set(self._busy)
         with reading(self._engine) as session:
-            notices = outbox.due(session, now_ms, busy_channels=away)
+            notices = outbox.due(session, now_ms, busy_channels=busy, resting_channels=resting)
         by_channel: defaultdict[int, list[Notice]] = defaultdict(list)
         for notice in notices:
             by_channel[notice.channel_id].append(notice)
@@ -118,7 +129,7 @@ class Notifier:
         try:
             target = stored.decrypted(self._secrets, notice.channel_kind, notice.address, notice.secret)
             what = message(notice.idempotency_key, notice.payload, self._base_url)
-            deliver(target, what, now_ms // 1000, self._client)
+            deliver(target, what, now_ms // 1000, self._client, self._guard)
         except FaultwatchError as error:
             self._failed(notice, str(error))
             return False
@@ -130,12 +141,14 @@ class Notifier:
 
     def _failed(self, notice: Notice, error: str) -> None:
         attempts = notice.attempts + 1
-        wait_ms = retry_ms(attempts, self._chance())
+        # Whoever tries a channel out waits for the answer.
+        wait_ms = None if notice.is_trial else retry_ms(attempts, self._chance())
         now_ms = self._clock()
         with writing(self._engine) as session:
             outbox.mark_failed(session, notice.id, error, None if wait_ms is None else now_ms + wait_ms)
         with self._lock:
-            self._resting[notice.channel_id] = now_ms + min(wait_ms or 0, LONGEST_REST_MS)
+            if not notice.is_trial:
+                self._resting[notice.channel_id] = now_ms + min(wait_ms or 0, LONGEST_REST_MS)
         event = "notice.given_up" if wait_ms is None else "notice.failed"
         log.warning(event, channel=notice.channel_name, key=notice.idempotency_key, attempts=attempts, error=error)
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+import msgspec
 import numpy as np
 import polars as pl
 import structlog
 from sqlalchemy import Engine
 
-from ..fleet import alerts, backfill_jobs, owners, watermarks
+from ..fleet import alerts, backfill_jobs, owners, rules, watermarks
 from ..fleet.database import applying, reading, writing
 from ..fleet.registry import Registry
 from ..settings import Settings
@@ -127,7 +128,7 @@ class Shard:
             self.append_and_apply([record])
 
     def missing(self, now_ms: int) -> "list[records.Record]":
-        """Records of types in newer versions, and of devices, that the state doesn't know."""
+        """Records of types in newer versions, of devices and of owners' rules that the state doesn't know."""
         found: list[records.Record] = []
         for type_id, spec in sorted(self.registry.types().items()):
             known = self.state.types.get(type_id)
@@ -138,6 +139,10 @@ class Shard:
             new = [device for device, slot in zip(devices, self.state.roster.slots(keys), strict=True) if slot < 0]
             if new:
                 found.append(records.Devices(now_ms=now_ms, devices=tuple(new)))
+        with reading(self._engine) as session:
+            unknown = [rule for rule in rules.in_force(session) if rule.id not in self.state.alerting.rules]
+        for rule in unknown:
+            found.append(msgspec.convert({**rule.payload(), "type": "rule", "now_ms": now_ms}, records.Rule))
         return found
 
     def apply(self, seq: int, record: records.Record) -> Outcome:

@@ -124,6 +124,9 @@ class ShardState:
                 self._swap(record, outcome)
             case records.Word():
                 self._word(record, outcome)
+            case records.Rule():
+                outcome.changes += self.alerting.rule(record)
+                self._done(record.command_id, outcome)
             case records.Backfill():
                 self._backfill(record, outcome)
             case records.Start():

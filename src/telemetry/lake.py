@@ -183,16 +183,37 @@ class Lake:
     ) -> pl.DataFrame:
         """Return rows that were not taken, newest first: those of an owner, or (values that contradicted a row
         of the lake have no owner in them) of devices; both where both are given, all where neither is."""
-        chosen = []
-        if owner_id is not None:
-            chosen.append(pl.col("owner_id") == owner_id)
-        if device_keys is not None:
-            chosen.append(pl.col("device_key").is_in(list(device_keys)))
-        rows = self._read_journal("quarantine", start_ms, end_ms)
-        if chosen:
-            rows = rows.filter(pl.any_horizontal(chosen).fill_null(False))
+        rows = self._quarantined(owner_id, device_keys, start_ms, end_ms)
         rows = rows.sort("arrived", "ingest_seq", descending=True)
         return self.table("quarantine").collect(rows if limit is None else rows.head(limit))
+
+    def count_quarantine(
+        self,
+        *,
+        owner_id: int | None = None,
+        device_keys: Sequence[int] | None = None,
+        start_ms: int | None = None,
+        samples: int = 3,
+    ) -> pl.DataFrame:
+        """Count rows that were not taken, chosen as by `read_quarantine`: a row per `reason`, the most frequent first.
+
+        `rows`, `devices` (different ones), `newest`, and `samples`: the newest few, each with arrived, device_key,
+        device_id, message and raw.
+        """
+        sample = pl.struct("arrived", "device_key", "device_id", "message", "raw")
+        newest = sample.sort_by("arrived", "ingest_seq", descending=True).head(samples)
+        counted = (
+            self._quarantined(owner_id, device_keys, start_ms, None)
+            .group_by("reason")
+            .agg(
+                pl.len().alias("rows"),
+                pl.coalesce("device_id", pl.col("device_key").cast(pl.String)).n_unique().alias("devices"),
+                pl.col("arrived").max().alias("newest"),
+                newest.alias("samples"),
+            )
+            .sort(pl.col("rows"), pl.col("reason"), descending=[True, False])
+        )
+        return self.table("quarantine").collect(counted)
 
     def events(self, records: Sequence[tuple[int, Record]], *, app_id: str, version: int) -> bool:
         """Keep copies of log records other than rows, of (number, record), so that history can be replayed."""
@@ -291,6 +312,17 @@ class Lake:
         if keys.is_empty() or (state := table.state()) is None:
             return pl.DataFrame(schema=COLUMNS)
         return known_at(table, state, keys)
+
+    def _quarantined(
+        self, owner_id: int | None, device_keys: Sequence[int] | None, start_ms: int | None, end_ms: int | None
+    ) -> pl.LazyFrame:
+        chosen = []
+        if owner_id is not None:
+            chosen.append(pl.col("owner_id") == owner_id)
+        if device_keys is not None:
+            chosen.append(pl.col("device_key").is_in(list(device_keys)))
+        rows = self._read_journal("quarantine", start_ms, end_ms)
+        return rows.filter(pl.any_horizontal(chosen).fill_null(False)) if chosen else rows
 
     def _read_journal(self, journal: Journal, start_ms: int | None, end_ms: int | None) -> pl.LazyFrame:
         table = self._journal(journal)

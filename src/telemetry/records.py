@@ -139,6 +139,28 @@ class Word(msgspec.Struct, frozen=True, tag="word", kw_only=True):
     payload: bytes = b"{}"
 
 
+class Rule(msgspec.Struct, frozen=True, tag="rule", kw_only=True):
+    """A rule of an owner comes into force, or is taken back: an alert where a sensor is past `value` for `hold_ms`.
+
+    About the devices of `owner_id` and `type_id`, or about the one of `device_key`. It is over once the sensor is back
+    at `back`. A rule is never changed; another has another id.
+    """
+
+    now_ms: int
+    rule_id: int
+    owner_id: int
+    type_id: int
+    device_key: int | None
+    sensor: str
+    comparison: Literal["above", "below"]
+    value: float
+    back: float
+    hold_ms: int
+    severity: Literal["info", "warning", "critical"]
+    removed: bool = False
+    command_id: int = 0
+
+
 class Backfill(msgspec.Struct, frozen=True, tag="backfill", kw_only=True):
     """A chunk of a file taken in by bulk; its rows are in the spool file until every watermark has passed it.
 
@@ -164,7 +186,7 @@ class Start(msgspec.Struct, frozen=True, tag="start", kw_only=True):
     now_ms: int
 
 
-Record = Rows | Quarantined | Tick | Devices | TypeVersion | ModelSwap | Word | Backfill | Start
+Record = Rows | Quarantined | Tick | Devices | TypeVersion | ModelSwap | Word | Rule | Backfill | Start
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)

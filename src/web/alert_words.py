@@ -19,9 +19,25 @@ FAULT_KINDS: tuple[tuple[str, str], ...] = (
 )
 """Kinds of fault to choose from when confirming one: (value, words)."""
 
+KIND_WORDS = {
+    "anomaly": "Anomaly",
+    "sensor": "Sensor trouble",
+    "silent": "Device silent",
+    "threshold": "Threshold rule",
+    "site": "Site silent",
+}
+"""Kinds of alert as people choose them."""
+
 DISMISS_REASONS = ("normal_operation", "sensor_problem", "maintenance", "new_normal")
 _KIND_LABELS = dict(FAULT_KINDS)
-_MARKS = {"anomaly": "suspect", "sensor": "suspect", "fault": "faulty", "silent": "silent", "site": "silent"}
+_MARKS = {
+    "anomaly": "suspect",
+    "sensor": "suspect",
+    "threshold": "suspect",
+    "fault": "faulty",
+    "silent": "silent",
+    "site": "silent",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +184,7 @@ _CAUSES = {
     "site": "the alert of the whole site took over",
     "cap": "one summary stands for many alerts of this device",
     "maintenance": "maintenance began",
+    "rule": "the rule was removed",
 }
 """Why an alert was resolved, by the cause that the alert engine gives; a reading's meaning depends on the kind."""
 
@@ -175,6 +192,7 @@ _BY_READING = {
     "anomaly": "readings are back within what is normal",
     "sensor": "the sensor is right again",
     "silent": "readings come again",
+    "threshold": "the value is back within the rule",
     "site": "devices of the site report again",
 }
 
@@ -190,6 +208,7 @@ _PENDING = {
     "silent": "Readings overdue",
     "site": "Devices of the site fell silent together",
     "sensor": "A sensor is off",
+    "threshold": "Past the limit of a rule",
 }
 
 

@@ -21,11 +21,12 @@ from ..fleet.tokens import Tokens
 from ..settings import Settings
 from ..telemetry.lake import Lake
 from ..telemetry.published import PublishedReader
-from .api import alerts, devices, events, fleet, readings
+from .api import alerts, devices, events, fleet, quality, readings, rules
 from .assets import FOLDER, Assets, fingerprint
 from .feed import Feed
 from .identity import SignInNeeded
 from .pages import acting, entry, looking
+from .pages import settings as settings_pages
 from .parts import Parts
 from .problems import problem
 from .render import environment, page
@@ -72,9 +73,17 @@ def create_app(settings: Settings, engine: Engine, lake: Lake, published: Sequen
     app.mount(f"/static/{version}", Assets(directory=FOLDER), name="static")
     app.add_api_route("/healthz", healthz, methods=["GET"], tags=["health"], summary="Whether the web answers")
     # Readings before devices: a device's id may hold a slash, so its route takes what is left.
-    for api in (readings.router, devices.router, alerts.router, fleet.router, events.router):
+    for api in (
+        readings.router,
+        devices.router,
+        alerts.router,
+        rules.router,
+        quality.router,
+        fleet.router,
+        events.router,
+    ):
         app.include_router(api, prefix=API)
-    for pages in (entry.router, acting.router, looking.router):
+    for pages in (entry.router, acting.router, settings_pages.router, looking.router):
         app.include_router(pages)
     app.add_exception_handler(FaultwatchError, _refused)
     app.add_exception_handler(HTTPException, _refused)

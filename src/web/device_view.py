@@ -174,7 +174,7 @@ def _sentence(
         until = f"until {reader.text(window.until_ms)}" if window.until_ms else "until someone ends it"
         return f"In maintenance {until}{': ' + window.reason if window.reason else ''}. No alert fires meanwhile."
     if worst is not None:
-        return worst.sentence
+        return worst.said(reader.now_ms)
     if reported is not None:
         label = alert_words.fault_label(reported).lower()
         return f"Somebody confirmed a fault: {label}. It counts as faulty until someone says that it is repaired."

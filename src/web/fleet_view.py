@@ -92,7 +92,7 @@ def fleet_view(
         under=lead.under(counts, silent_sites, now_ms),
         counts=_counts(counts, mine, sites),
         attention=[
-            _attention(alert, line, owner_id is None)
+            _attention(alert, line, owner_id is None, now_ms)
             for alert, line in zip(worst, _sparks(parts, worst, mine, now_ms), strict=True)
         ],
         more=len(opened) - len(worst),
@@ -140,7 +140,7 @@ def _counts(counts: Mapping[str, int], mine: pl.DataFrame, sites: Mapping[int, S
     return found
 
 
-def _attention(alert: AlertView, line: Spark | None, across: bool) -> Attention:
+def _attention(alert: AlertView, line: Spark | None, across: bool, now_ms: int) -> Attention:
     if alert.device_key is None:
         href = f"/alerts?chosen={alert.id}"
     else:
@@ -149,7 +149,7 @@ def _attention(alert: AlertView, line: Spark | None, across: bool) -> Attention:
         status=alert_words.mark(alert),
         name=alert_words.subject(alert),
         place="whole site" if alert.device_key is None else alert_words.place(alert),
-        sentence=alert.sentence,
+        sentence=alert.said(now_ms),
         href=href,
         since_ms=alert.fired_ms,
         spark=line,

@@ -159,7 +159,7 @@ def chosen_alert(alert: AlertView, reader: Reader, across: bool = False) -> Chos
         place=alert_words.place(alert),
         href=href,
         pill=alert_words.pill(alert, reader),
-        sentence=alert.sentence,
+        sentence=alert.said(reader.now_ms),
         under=alert_words.under(alert),
         resolved=alert.state == "resolved",
         acknowledged=alert_words.marks_words(alert, reader),
@@ -224,7 +224,14 @@ def _groups(alerts: Sequence[AlertView], roster: Roster, owner_id: int | None, r
 def _row(alert: AlertView, reader: Reader) -> Row:
     title = f"{alert_words.subject(alert)}: {alert_words.headline(alert)}"
     at = alert.fired_ms if alert.state == "firing" else (alert.resolved_ms or alert.fired_ms)
-    return Row(alert.id, alert_words.mark(alert), title, alert.sentence, at, alert_words.length(alert, reader.now_ms))
+    return Row(
+        alert.id,
+        alert_words.mark(alert),
+        title,
+        alert.said(reader.now_ms),
+        at,
+        alert_words.length(alert, reader.now_ms),
+    )
 
 
 def _words(count: int, alerts: Sequence[AlertView], reader: Reader) -> str:

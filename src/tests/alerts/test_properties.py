@@ -1,4 +1,4 @@
-"""What holds for every log: generated fleets, readings, words, restarts and clocks that jump."""
+"""What holds for every log: generated fleets, readings, rules, words, restarts and clocks that jump."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -17,6 +17,8 @@ from ...alerts.engine import (
     Observations,
     Rejected,
     Rows,
+    Rule,
+    Severity,
     State,
     Status,
     Transition,
@@ -30,7 +32,12 @@ N = 8
 WINDOW = 5 * MINUTE
 CONFIG = EngineConfig(anomaly_clear=3, sensor_pending=2, sensor_intervals=3, sensor_clear=2, cap=2)
 DEVICES = Devices.of(
-    range(N), interval_ms=MINUTE, silent_after_ms=WINDOW, site=[0, 0, 0, 0, 1, 1, 1, -1], owner=[0, 0, 0, 1, 1, 1, 1, 0]
+    range(N),
+    interval_ms=MINUTE,
+    silent_after_ms=WINDOW,
+    site=[0, 0, 0, 0, 1, 1, 1, -1],
+    owner=[0, 0, 0, 1, 1, 1, 1, 0],
+    type=[0, 0, 1, 1, 0, 0, 1, 1],
 )
 
 
@@ -44,6 +51,7 @@ class Reading:
     stuck: int
     live: bool
     skew: int
+    value: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,7 @@ class Happening:
     readings: tuple[Reading, ...] = ()
     rejected: tuple[int, ...] = ()
     heard: tuple[int, ...] = ()
+    rules: tuple[Rule, ...] = ()
     words: tuple[Word, ...] = ()
     tick: bool = True
 
@@ -67,12 +76,27 @@ readings = st.builds(
     stuck=st.sampled_from([0, 0, 0, 0b10]),
     live=st.sampled_from([True, True, True, False]),
     skew=st.sampled_from([0, 0, 0, -1, 2, -10]),
+    value=st.sampled_from([0.0, 5.0, 9.0, 11.0, 11.0, float("nan")]),
+)
+rules = st.builds(
+    Rule,
+    id=st.integers(0, 3),
+    owner=st.integers(0, 1),
+    type=st.integers(0, 1),
+    sensor=st.integers(0, 1),
+    above=st.just(True),
+    limit=st.just(10.0),
+    back=st.sampled_from([10.0, 7.0]),
+    hold_ms=st.sampled_from([0, 0, 2 * MINUTE]),
+    slot=st.sampled_from([-1, -1, 0]),
+    severity=st.sampled_from(Severity),
+    active=st.sampled_from([True, True, True, False]),
 )
 words = st.builds(
     Word,
     slot=st.integers(0, N - 1),
     kind=st.sampled_from(WordKind),
-    alert=st.sampled_from([None, Kind.ANOMALY, Kind.SENSOR, Kind.SILENT]),
+    alert=st.sampled_from([None, Kind.ANOMALY, Kind.SENSOR, Kind.SILENT, Kind.THRESHOLD]),
     rule=st.sampled_from([-1, -1, 0, 1]),
     from_ms=st.integers(START, START + HOUR),
     until_ms=st.integers(START + HOUR + 1, START + 3 * HOUR),
@@ -83,10 +107,11 @@ steady = st.builds(
     wait=st.sampled_from([0, 0.25, 1, 1, 1, 3]),
     readings=st.lists(readings, max_size=10).map(tuple)
     | st.sampled_from([ODD, CALM]).map(
-        lambda score: tuple(Reading(slot, score, 0b11, 0, True, 0) for slot in range(N))
+        lambda score: tuple(Reading(slot, score, 0b11, 0, True, 0, 2 * score) for slot in range(N))
     ),
     rejected=st.just(()) | slots,
     heard=st.just(()) | slots,
+    rules=st.just(()) | st.just(()) | st.lists(rules, max_size=2).map(tuple),
     words=st.just(()) | st.just(()) | st.lists(words, max_size=2).map(tuple),
     tick=st.sampled_from([True, True, False]),
 )
@@ -102,6 +127,7 @@ def observations(happening: Happening, now: int, number: int) -> Observations:
     return Observations(
         started=happening.started,
         devices=DEVICES if number == 0 else Observations().devices,
+        rules=happening.rules,
         words=happening.words,
         rows=Rows.of(
             [each.slot for each in rows],
@@ -112,6 +138,7 @@ def observations(happening: Happening, now: int, number: int) -> Observations:
             present=[each.present for each in rows],
             stuck=[each.stuck for each in rows],
             live=[each.live for each in rows],
+            values=np.array([[each.value, 0.0] for each in rows]).reshape(-1, 2),
         ),
         rejected=Rejected.of(happening.rejected, now, 0b10),
         heard=np.array(happening.heard, np.int32),
@@ -153,6 +180,7 @@ def arrays_equal(first: EngineState, second: EngineState) -> bool:
 def split(part: Observations) -> list[Observations]:
     """The same observations, one thing a step."""
     pieces = [Observations(started=part.started, devices=part.devices)]
+    pieces += [Observations(rules=[rule]) for rule in part.rules]
     pieces += [Observations(words=[word]) for word in part.words]
     pieces += [Observations(rows=part.rows.take(np.array([row]))) for row in range(len(part.rows))]
     rejected = part.rejected
@@ -240,7 +268,8 @@ def test_late_rows_change_nothing_but_silence(log: list[Happening]) -> None:
     for part, now in told(log):
         play([(part, now)], state)
         newest = state.device["newest_ts"].copy()
-        late = Rows.of(range(N), newest, GRAVE, enter=ENTER, leave=LEAVE, present=0, live=False)
+        values = np.full((N, 2), 99.0)
+        late = Rows.of(range(N), newest, GRAVE, enter=ENTER, leave=LEAVE, present=0, live=False, values=values)
         assert play([(Observations(rows=late), now)], state) == []
         live = replace(late, live=np.ones(N, np.bool_))
         twin = EngineState.from_arrays(state.to_arrays(), CONFIG)

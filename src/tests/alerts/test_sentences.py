@@ -5,7 +5,7 @@ import math
 import pytest
 
 from ...alerts.kinds import Condition
-from ...alerts.sentences import Blame, Peers, anomaly, filled, lasted, quantity, sensor, silent, site
+from ...alerts.sentences import Blame, Peers, anomaly, filled, lasted, quantity, sensor, silent, site, threshold
 from ...telemetry.schema import DeviceType, Sensor
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -165,3 +165,12 @@ def test_quantity_is_rounded_to_the_sensors_precision(
     precision: float | None, unit: str, value: float, text: str
 ) -> None:
     assert quantity(Sensor(name="x", unit=unit, precision=precision), value) == text
+
+
+def test_a_rule_says_its_limit_and_what_it_allows() -> None:
+    pump = DeviceType(name="pump", sensors=(Sensor(name="pressure", unit="bar", precision=0.1),))
+    held = threshold(pump, 0, above=True, limit=12.0, hold_ms=10 * MINUTE)
+    said = "Pressure has been above 12 bar for 12 minutes; your rule allows 10 minutes."
+    assert filled(held, 12 * MINUTE) == said
+    at_once = threshold(pump, 0, above=False, limit=1.5, hold_ms=0)
+    assert at_once == "Pressure is below 1.5 bar, which your rule does not allow."

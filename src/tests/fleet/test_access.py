@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, insert, select, update
 
 from ...exceptions import AccessError, ConfigError, ConflictError, FaultwatchError
-from ...fleet import channels, database, models, owners
+from ...fleet import channels, database, models, owners, rules, tokens, users
 from ...fleet.access import Access
 from ...fleet.principal import Principal
 from ...fleet.secrets import Secrets
@@ -182,7 +182,11 @@ def everything(engine: Engine, fleet: Fleet) -> None:
         )
         with database.writing(engine) as session:
             target = channels.Target("webhook", f"https://secret-{owner_id}.example.org", "hush")
-            channels.add(session, Secrets(KEY), owner_id, f"channel {owner_id}", target, NOW_MS)
+            channel_id = channels.add(session, Secrets(KEY), owner_id, f"channel {owner_id}", target, NOW_MS)
+            tokens.create(session, owner_id, f"token {owner_id}", NOW_MS)
+            users.add(session, f"{owner_id}@example.org", "Kim", "", "owner", owner_id, NOW_MS)
+            high = rules.NewRule(sensor="pressure", comparison="above", value=9.0)
+            rules.add(session, owner_id, fleet.pump, PUMP, high, "a", NOW_MS)
             session.execute(
                 insert(models.Maintenance).values(device_key=key, from_ms=0, until_ms=1, reason="", who="a")
             )
@@ -196,7 +200,19 @@ def everything(engine: Engine, fleet: Fleet) -> None:
                     file_name="f", file_hash="h", type_id=fleet.pump, owner_id=owner_id, created_ms=0
                 )
             )
-        record(engine, number + 1, *changes)
+        ids = record(engine, number + 1, *changes)
+        with database.writing(engine) as session:
+            notice = insert(models.Outbox).values(
+                idempotency_key=f"dead {owner_id}",
+                alert_id=ids[0],
+                channel_id=channel_id,
+                payload={"event": "firing"},
+                state="dead",
+                attempts=12,
+                created_ms=0,
+                next_attempt_ms=0,
+            )
+            session.execute(notice)
 
 
 Reader = Callable[[Access, Fleet, int], object]
@@ -221,6 +237,7 @@ ABOUT_ONE: dict[str, Reader] = {
     "alert": lambda a, f, o: a.alert(_first_alert(a, o)),
     "alert_history": lambda a, f, o: a.alert_history(_first_alert(a, o)),
     "notices": lambda a, f, o: a.notices(_first_alert(a, o)),
+    "rule": lambda a, f, o: a.rule([f.north, f.south].index(o) + 1),
 }
 """Questions about one thing: another owner's is answered with 404."""
 
@@ -233,6 +250,11 @@ LISTS: dict[str, Reader] = {
     "device_keys": lambda a, f, o: a.devices_by_keys(a.device_keys(DeviceQuery())),
     "alerts": lambda a, f, o: a.alerts(AlertQuery(tab="all"), NOW_MS).items,
     "channels": lambda a, f, o: a.channels(),
+    "rules": lambda a, f, o: a.rules().items,
+    "dead_notices": lambda a, f, o: a.dead_notices(),
+    "tokens": lambda a, f, o: a.tokens(),
+    "users": lambda a, f, o: a.users(),
+    "windows": lambda a, f, o: a.windows(0),
     "jobs": lambda a, f, o: a.jobs(),
     "events": lambda a, f, o: a.events(0),
 }
@@ -241,9 +263,23 @@ LISTS: dict[str, Reader] = {
 COUNTS: dict[str, Reader] = {"alert_counts": lambda a, f, o: a.alert_counts(AlertQuery(), NOW_MS)}
 
 
+FOR_ADMINS: dict[str, Reader] = {"audit": lambda a, f, o: a.audit().items}
+"""Questions of the whole house, which only admins may ask."""
+
+
 def test_every_question_is_known_to_these_tests() -> None:
     public = {name for name in vars(Access) if not name.startswith("_")}
-    assert public == set(ABOUT_ONE) | set(LISTS) | set(COUNTS)
+    assert public == set(ABOUT_ONE) | set(LISTS) | set(COUNTS) | set(FOR_ADMINS)
+
+
+@pytest.mark.parametrize("role", ["operator", "owner", "viewer"])
+def test_only_admins_ask_of_the_whole_house(engine: Engine, fleet: Fleet, role: models.Role) -> None:
+    with database.reading(engine) as session:
+        for ask in FOR_ADMINS.values():
+            with pytest.raises(AccessError, match="for admins") as caught:
+                ask(Access(session, Principal(None, role, fleet.north)), fleet, fleet.north)
+            assert caught.value.status == 403
+            assert ask(Access(session, Principal(None, "admin", None)), fleet, fleet.north) == []
 
 
 @pytest.mark.parametrize("role", ["owner", "viewer"])
@@ -289,7 +325,8 @@ def test_addresses_of_channels_are_never_shown(engine: Engine, fleet: Fleet) -> 
         assert "secret" not in repr(access.channels()) and "hush" not in repr(access.channels())
         notices = access.notices(_first_alert(access, fleet.north))
         assert [(notice.channel, notice.news, notice.state) for notice in notices] == [
-            (f"channel {fleet.north}", "firing", "pending")
+            (f"channel {fleet.north}", "firing", "pending"),
+            (f"channel {fleet.north}", "firing", "dead"),
         ]
         raw = session.scalars(select(models.Channel)).all()
         assert not any("secret" in row.address or "hush" in (row.secret or "") for row in raw)

@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from ...cli import app
 from ...exceptions import FaultwatchError
 from ...fleet import commands, database, users
+from ...fleet.access import Access
+from ...fleet.principal import Principal
 from ...fleet.tokens import Tokens
 
 
@@ -87,6 +89,7 @@ def test_users(shell: Shell) -> None:
         ["root@example.org", "Root", "admin", "", ""],
     ]
     shell("users", "password", "ada@example.org", "--password-stdin", given="another password\n")
+    shell("users", "add", "second@example.org", "--role", "admin", "--password-stdin", given=f"{secret}\n")
     shell("users", "disable", "root@example.org")
     assert "disabled" in shell("users", "list")
     shell("users", "enable", "root@example.org")
@@ -129,4 +132,53 @@ def test_types_that_can_not_be_added(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_migrating_says_where_it_is(shell: Shell) -> None:
-    assert shell("migrate") == f"sqlite:///{shell.data / 'faultwatch.db'} is at revision 0002\n"
+    assert shell("migrate") == f"sqlite:///{shell.data / 'faultwatch.db'} is at revision 0003\n"
+
+
+def test_rules_from_adding_to_removing(shell: Shell, tmp_path: Path) -> None:
+    shell("owners", "add", "Nordwind")
+    pump = {"name": "pump", "sensors": [{"name": "pressure", "unit": "bar", "precision": 0.1}]}
+    (tmp_path / "pump.json").write_text(json.dumps(pump))
+    shell("types", "add", str(tmp_path / "pump.json"))
+    number = shell("rules", "add", "pump", "pressure", "above", "12", "--for", "10", "--back", "11").strip()
+    listed = shell("rules", "list").splitlines()
+    words = "Pressure above 12 bar for 10 minutes, until 11 bar"
+    assert listed[1].split("\t") == [number, "Nordwind", "pump", "all", words, "warning"]
+    assert "there is no device 'x'" in shell.error("rules", "add", "pump", "pressure", "below", "1", "--device", "x")
+    shell("rules", "remove", number)
+    assert len(shell("rules", "list").splitlines()) == 1
+    assert "there is no rule" in shell.error("rules", "remove", number)
+
+
+def test_an_account_gets_another_role(shell: Shell) -> None:
+    shell("owners", "add", "Nordwind")
+    shell("users", "add", "kim@example.org", "--role", "operator", "--password-stdin", given="a long password\n")
+    shell("users", "role", "kim@example.org", "viewer")
+    assert shell("users", "list").splitlines()[1].split("\t")[2:4] == ["viewer", "Nordwind"]
+    assert "there is no account" in shell.error("users", "role", "nobody@example.org", "viewer")
+
+
+def test_owners_from_adding_to_removing(shell: Shell) -> None:
+    shell("owners", "add", "Nordwind")
+    shell("owners", "add", "Sued")
+    shell("owners", "rename", "Sued", "Suedwerk")
+    assert [line.split("\t")[0] for line in shell("owners", "list").splitlines()[1:]] == ["Nordwind", "Suedwerk"]
+    assert "is an owner called 'Nordwind'" in shell.error("owners", "rename", "Suedwerk", "Nordwind")
+    token = shell("tokens", "create", "--owner", "Suedwerk")
+    assert "this owner has 1 tokens" in shell.error("owners", "remove", "Suedwerk"), token
+    shell("owners", "remove", "Nordwind")
+    assert len(shell("owners", "list").splitlines()) == 2
+
+
+def test_what_the_command_line_does_is_in_the_audit_log(shell: Shell) -> None:
+    shell("tokens", "create", "--owner", "Nordwind", "--name", "gateway")
+    shell("tokens", "revoke", "1")
+    engine = database.connect(f"sqlite:///{shell.data / 'faultwatch.db'}")
+    with database.reading(engine) as session:
+        found = Access(session, Principal(None, "admin", None)).audit().items
+    engine.dispose()
+    assert [(entry.who, entry.what) for entry in found] == [
+        ("command line", "token revoked"),
+        ("command line", "token made"),
+        ("command line", "owner added"),
+    ]

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, create_engine, func, insert, inspect, select, tex
 
 from ...exceptions import ConfigError, StorageError
 from ...fleet import database
-from ...fleet.models import Base, Device, DeviceType, Owner, Token
+from ...fleet.models import Base, Channel, Device, DeviceType, Outbox, Owner, Token
 
 
 def upgrade(engine: Engine, revision: str) -> None:
@@ -30,7 +30,7 @@ def test_migrating_twice_changes_nothing(database_url: str) -> None:
     database.migrate(engine)
     before = database.revision(engine)
     database.migrate(engine)
-    assert before == database.revision(engine) == "0002"
+    assert before == database.revision(engine) == "0003"
     engine.dispose()
 
 
@@ -61,10 +61,32 @@ def test_rows_of_an_older_version_are_carried_over(database_url: str) -> None:
             ),
             {"yes": True},
         )
+        connection.execute(
+            text(
+                "INSERT INTO channels (id, owner_id, name, kind, address, min_severity, created_ms)"
+                " VALUES (1, 1, 'on call', 'webhook', 'sealed', 'warning', 9)"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO alerts (id, owner_id, kind, rule, state, severity, fired_ms, sentence, historic)"
+                " VALUES (5, 1, 'anomaly', -1, 'resolved', 'warning', 9, 'odd', :no)"
+            ),
+            {"no": False},
+        )
+        connection.execute(
+            text(
+                "INSERT INTO outbox (id, idempotency_key, alert_id, channel_id, payload, state, attempts, created_ms,"
+                " next_attempt_ms) VALUES (3, 'k', 5, 1, '{}', 'pending', 2, 9, 10)"
+            )
+        )
     database.migrate(engine)
     with database.reading(engine) as session:
         token = session.scalars(select(Token)).one()
         assert (token.name, token.scope, token.created_ms) == ("gateway", "write", 8)
+        assert not session.scalars(select(Channel)).one().disabled
+        notice = session.scalars(select(Outbox)).one()
+        assert (notice.id, notice.alert_id, notice.attempts, notice.state) == (3, 5, 2, "pending")
     engine.dispose()
 
 
@@ -85,7 +107,7 @@ def test_processes_that_start_at_once_wait_for_each_other(database_url: str) -> 
         for _ in range(2)
     ]
     answers = [start.communicate(timeout=60) for start in starts]
-    assert [out.strip() for out, _ in answers] == ["0002", "0002"], answers
+    assert [out.strip() for out, _ in answers] == ["0003", "0003"], answers
 
 
 def test_a_newer_database_is_left_alone(database_url: str) -> None:
@@ -93,7 +115,7 @@ def test_a_newer_database_is_left_alone(database_url: str) -> None:
     database.migrate(engine)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(StorageError, match=r"newer faultwatch \(revision 9999\); expected one of 0001, 0002"):
+    with pytest.raises(StorageError, match=r"newer faultwatch \(revision 9999\); expected one of 0001, 0002, 0003"):
         database.migrate(engine)
     engine.dispose()
 

@@ -62,7 +62,7 @@ def test_what_does_not_fit_is_refused(engine: Engine, email: str, password: str,
 
 @pytest.mark.parametrize("email", ["nobody@example.org", "ada@example.org", "gone@example.org"])
 def test_every_refusal_sounds_the_same(engine: Engine, fleet: Fleet, ada: users.UserEntry, email: str) -> None:
-    users.create(engine, "gone@example.org", "", PASSWORD, "admin", None, NOW_MS)
+    users.create(engine, "gone@example.org", "", PASSWORD, "operator", None, NOW_MS)
     users.set_disabled(engine, "gone@example.org", True)
     password = PASSWORD if email.startswith("gone") else "wrong"
     with pytest.raises(AccessError, match="don't belong together") as caught:
@@ -151,3 +151,16 @@ def test_a_setup_link_expires(engine: Engine) -> None:
     assert not users.setup_link_holds(engine, link, late)
     with pytest.raises(AccessError):
         users.use_setup_link(engine, link, "root@example.org", "", PASSWORD, late)
+
+
+def test_somebody_can_always_administer(engine: Engine) -> None:
+    first = users.create(engine, "a@example.org", "", PASSWORD, "admin", None, NOW_MS)
+    with pytest.raises(ConflictError, match="only admin"):
+        users.set_disabled(engine, "a@example.org", True)
+    second = users.create(engine, "b@example.org", "", PASSWORD, "admin", None, NOW_MS)
+    with database.writing(engine) as session:
+        users.change_role(session, first.id, "operator", None)
+    with pytest.raises(ConflictError, match="only admin"), database.writing(engine) as session:
+        users.change_role(session, second.id, "operator", None)
+    with pytest.raises(ConflictError, match="only admin"):
+        users.set_disabled(engine, "b@example.org", True)

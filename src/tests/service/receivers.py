@@ -1,6 +1,7 @@
 """A real HTTP receiver on the loopback, for channels: it takes, refuses, or hangs, as the test says."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,11 +11,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Got:
-    """One request."""
+    """One request; `at_s` is when it was read, by the monotonic clock."""
 
     path: str
     headers: Message
     body: bytes
+    at_s: float = 0.0
 
 
 @dataclass
@@ -46,7 +48,7 @@ def receiver() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             with state.arrived:
-                state.got.append(Got(self.path, self.headers, body))
+                state.got.append(Got(self.path, self.headers, body, time.monotonic()))
                 state.arrived.notify_all()
             if self.path == "/hang":
                 state.hanging.wait(20)

@@ -9,13 +9,16 @@ import httpx
 import pytest
 
 from ...exceptions import ConfigError, NotificationError
+from ...fleet import channels as stored
 from ...fleet.channels import Target
 from ...fleet.models import Json
 from ...service import channels
+from ...service.guard import Guard
 from .receivers import Receiver, receiver
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # a plug-in of Apprise
 
+ANYWHERE = Guard("all")
 AT = "2026-11-24T14:10:00.000Z"
 ALERT: dict[str, Json] = {
     "id": 12,
@@ -70,7 +73,7 @@ def test_what_people_read() -> None:
 
 
 def test_a_webhook_can_be_verified(taker: Receiver, client: httpx.Client) -> None:
-    channels.deliver(Target("webhook", f"{taker.url}/hook", "hush"), FIRING, 1_764_000_000, client)
+    channels.deliver(Target("webhook", f"{taker.url}/hook", "hush"), FIRING, 1_764_000_000, client, ANYWHERE)
     [request] = taker.got
     timestamp = request.headers["X-Faultwatch-Timestamp"]
     expected = hmac.new(b"hush", timestamp.encode() + b"." + request.body, hashlib.sha256).hexdigest()
@@ -86,7 +89,7 @@ def test_a_webhook_can_be_verified(taker: Receiver, client: httpx.Client) -> Non
 def test_a_refusal_says_what_the_webhook_said(taker: Receiver, client: httpx.Client, status: int) -> None:
     taker.answers["/hook"] = [status]
     with pytest.raises(NotificationError, match=rf"answered {status} \(out of order !+\); expected 2xx") as caught:
-        channels.deliver(Target("webhook", f"{taker.url}/hook", "hush"), FIRING, 0, client)
+        channels.deliver(Target("webhook", f"{taker.url}/hook", "hush"), FIRING, 0, client, ANYWHERE)
     assert len(str(caught.value)) < 700
     assert len(taker.got) == 1
 
@@ -96,23 +99,23 @@ def test_a_webhook_that_hangs_is_given_up(
 ) -> None:
     monkeypatch.setattr(channels, "TIMEOUT", httpx.Timeout(0.2))
     with pytest.raises(NotificationError, match=r"no answer in time \(ReadTimeout\)"):
-        channels.deliver(Target("webhook", f"{taker.url}/hang", "hush"), FIRING, 0, client)
+        channels.deliver(Target("webhook", f"{taker.url}/hang", "hush"), FIRING, 0, client, ANYWHERE)
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1/x", "http://no-such-host.invalid/x", "https://[::bad"])
 def test_a_webhook_that_is_not_there(client: httpx.Client, address: str) -> None:
     with pytest.raises(NotificationError, match="can't be reached"):
-        channels.deliver(Target("webhook", address, "hush"), FIRING, 0, client)
+        channels.deliver(Target("webhook", address, "hush"), FIRING, 0, client, ANYWHERE)
 
 
 def test_apprise_delivers(taker: Receiver, client: httpx.Client) -> None:
     target = Target("apprise", taker.url.replace("http://", "json://") + "/apprise", None)
-    channels.deliver(target, FIRING, 0, client)
+    channels.deliver(target, FIRING, 0, client, ANYWHERE)
     body = json.loads(taker.got[0].body)
     assert (body["title"], "Since 2026-11-24 14:02 UTC." in body["message"]) == (FIRING.title, True)
     taker.answers["/apprise"] = [500]
     with pytest.raises(NotificationError, match="Apprise could not deliver by json") as caught:
-        channels.deliver(target, FIRING, 0, client)
+        channels.deliver(target, FIRING, 0, client, ANYWHERE)
     assert "127.0.0.1" not in str(caught.value)
 
 
@@ -124,7 +127,7 @@ def test_apprise_that_breaks_is_a_notice_not_taken(client: httpx.Client, monkeyp
 
     monkeypatch.setattr(apprise.Apprise, "notify", broken)
     with pytest.raises(NotificationError, match="failed to deliver by json: KeyError"):
-        channels.deliver(Target("apprise", "json://127.0.0.1", None), FIRING, 0, client)
+        channels.deliver(Target("apprise", "json://127.0.0.1", None), FIRING, 0, client, ANYWHERE)
 
 
 @pytest.mark.parametrize(
@@ -138,21 +141,21 @@ def test_apprise_that_breaks_is_a_notice_not_taken(client: httpx.Client, monkeyp
 )
 def test_an_address_that_could_never_deliver_is_refused(kind: str, address: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        channels.check_target(Target(kind, address, None))
+        stored.check(Target(kind, address, None))
 
 
 @pytest.mark.parametrize(("kind", "address"), [("webhook", "https://h/x"), ("apprise", "json://127.0.0.1/x")])
 def test_an_address_that_could(kind: str, address: str) -> None:
-    channels.check_target(Target(kind, address, "s"))
+    stored.check(Target(kind, address, "s"))
 
 
 def test_an_unknown_apprise_address_in_the_database(client: httpx.Client) -> None:
     with pytest.raises(NotificationError, match="remove the channel and add it again"):
-        channels.deliver(Target("apprise", "nonsense", None), FIRING, 0, client)
+        channels.deliver(Target("apprise", "nonsense", None), FIRING, 0, client, ANYWHERE)
 
 
 def test_a_trial_says_that_it_is_one() -> None:
     trial = channels.trial_message("Nordwind", "ops", AT, "http://x")
-    assert trial.title == "Info: Nordwind"
+    assert trial.title == "Test: Nordwind"
     assert trial.text.startswith("This is a test of the channel 'ops'; no device is affected.")
     assert "hush" not in repr(Target("webhook", "https://h", "hush"))

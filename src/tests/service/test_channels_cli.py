@@ -14,7 +14,8 @@ from .receivers import Receiver, receiver
 
 
 @pytest.fixture
-def taker() -> Iterator[Receiver]:
+def taker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    monkeypatch.setenv("FAULTWATCH_NOTIFY_PRIVATE_NETWORKS", "127.0.0.1")
     with receiver() as running:
         yield running
 
@@ -61,3 +62,25 @@ def test_an_apprise_channel_has_no_secret(tmp_path: Path, taker: Receiver) -> No
 def test_without_an_owner_there_is_nobody_to_tell(tmp_path: Path) -> None:
     with pytest.raises(FaultwatchError, match="there is no owner yet"):
         run(tmp_path, "channels", "add", "ops", "https://example.org/hook")
+
+
+def test_a_channel_rests_and_wakes(tmp_path: Path) -> None:
+    run(tmp_path, "owners", "add", "Nordwind")
+    run(tmp_path, "channels", "add", "ops", "https://example.com/hook")
+    run(tmp_path, "channels", "disable", "ops")
+    assert run(tmp_path, "channels", "list").splitlines()[1].split("\t")[-1] == "disabled"
+    run(tmp_path, "channels", "enable", "ops")
+    assert run(tmp_path, "channels", "list").splitlines()[1].split("\t")[-1] == ""
+    assert run(tmp_path, "channels", "again", "ops") == "0 notices are on their way again\n"
+
+
+def test_a_private_address_is_refused_unless_it_is_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(tmp_path, "owners", "add", "Nordwind")
+    with receiver() as taker:
+        run(tmp_path, "channels", "add", "ops", f"{taker.url}/hook")
+        with pytest.raises(FaultwatchError, match="notify_private_networks"):
+            run(tmp_path, "channels", "test", "ops")
+        assert taker.got == []
+        monkeypatch.setenv("FAULTWATCH_NOTIFY_PRIVATE_NETWORKS", "127.0.0.0/8")
+        run(tmp_path, "channels", "test", "ops")
+        assert len(taker.got) == 1

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
-from ...exceptions import StorageError
+from ...exceptions import ConflictError, StorageError
 from ...fleet import alerts, channels, database, models, outbox, owners
 from ...fleet.alerts import AlertChange
 from ...fleet.registry import Registry
@@ -95,7 +95,7 @@ def setting(database_url: str, tmp_path: Path) -> Iterator[Setting]:
     [device] = registry.register(owner_id, [("pump-1", pump, None)], NOW_MS)
     clock = Clock()
     with receiver() as taker:
-        notifier = Notifier(engine, secrets, "http://faults", clock, lambda: 0.0)
+        notifier = Notifier(engine, secrets, "http://faults", clock, lambda: 0.0, "all")
         yield Setting(engine, secrets, taker, clock, notifier, owner_id, device.key)
         taker.hanging.set()
         notifier.stop()
@@ -183,7 +183,9 @@ def test_one_slow_channel_does_not_hold_the_others(setting: Setting) -> None:
 def test_a_channel_of_another_key_is_a_failure_that_people_can_read(setting: Setting, tmp_path: Path) -> None:
     setting.channel("/a")
     setting.fire()
-    other = Notifier(setting.engine, open_secrets(tmp_path / "other.key"), "http://x", setting.clock, lambda: 0.0)
+    other = Notifier(
+        setting.engine, open_secrets(tmp_path / "other.key"), "http://x", setting.clock, lambda: 0.0, "all"
+    )
     for task in other.send_due():
         task.result(timeout=10)
     other.stop()
@@ -193,7 +195,7 @@ def test_a_channel_of_another_key_is_a_failure_that_people_can_read(setting: Set
 
 def test_it_sends_in_the_background_and_stops(setting: Setting) -> None:
     setting.channel("/a")
-    background = Notifier(setting.engine, setting.secrets, "http://x", setting.clock, lambda: 0.0)
+    background = Notifier(setting.engine, setting.secrets, "http://x", setting.clock, lambda: 0.0, "all")
     background.start()
     setting.fire()
     setting.taker.wait_for(1)
@@ -215,7 +217,7 @@ def test_a_database_that_is_away_is_waited_for(setting: Setting, monkeypatch: py
 
     monkeypatch.setattr(outbox, "due", due)
     monkeypatch.setattr(notifier_module, "POLL_S", 0.01)
-    background = Notifier(setting.engine, setting.secrets, "http://x", setting.clock, lambda: 0.0)
+    background = Notifier(setting.engine, setting.secrets, "http://x", setting.clock, lambda: 0.0, "all")
     background.start()
     setting.taker.wait_for(1)
     background.stop()
@@ -228,7 +230,7 @@ from {root}.fleet.secrets import open_secrets
 from {root}.service.notifier import Notifier
 outbox.mark_sent = lambda *arguments: time.sleep(60)  # the channel has it, the database doesn't know yet
 notifier = Notifier(database.connect(sys.argv[1]), open_secrets(__import__("pathlib").Path(sys.argv[2])), "http://x",
-                    lambda: {now}, lambda: 0.0)
+                    lambda: {now}, lambda: 0.0, "all")
 notifier.start()
 time.sleep(60)
 """
@@ -259,3 +261,70 @@ def test_retries_wait_at_least_half_of_what_doubles(attempts: int, chance: float
     longest = min(3_600_000, 5_000 * 2 ** (attempts - 1))
     wait_ms = retry_ms(attempts, chance)
     assert wait_ms is not None and longest / 2 <= wait_ms <= longest
+
+
+def trial(setting: Setting, channel: str = "/a") -> None:
+    """Somebody tries a channel out."""
+    with database.writing(setting.engine) as session:
+        channel_id = channels.find(session, setting.owner_id, channel)
+        outbox.queue_trial(session, channel_id, "Nordwind", channel, setting.clock())
+
+
+def rest(setting: Setting, disabled: bool) -> None:
+    """Let the channel rest, or wake it."""
+    with database.writing(setting.engine) as session:
+        session.get_one(models.Channel, 1).disabled = disabled
+
+
+def test_a_trial_is_tried_once_and_says_what_came_of_it(setting: Setting) -> None:
+    setting.channel("/a")
+    setting.taker.answers["/a"] = [500]
+    trial(setting)
+    trial(setting)
+    setting.send()
+    [(state, attempts, error)] = setting.rows()
+    assert (state, attempts) == ("dead", 1) and error is not None and "answered 500" in error
+    trial(setting)
+    setting.clock.ms += 1
+    setting.send()
+    assert setting.rows()[-1] == ("sent", 1, None)
+    bodies = [msgspec.json.decode(request.body) for request in setting.taker.got]
+    assert [body["event"] for body in bodies] == ["test", "test"] and bodies[0]["title"] == "Test: Nordwind"
+
+
+def test_a_channel_that_rests_after_a_failure_takes_a_trial(setting: Setting) -> None:
+    setting.channel("/a")
+    setting.taker.answers["/a"] = [500]
+    setting.fire()
+    setting.send()
+    trial(setting)
+    setting.send()
+    assert [row[0] for row in setting.rows()] == ["pending", "sent"]
+
+
+def test_a_disabled_channel_is_told_of_what_waited_and_of_nothing_since(setting: Setting) -> None:
+    setting.channel("/a")
+    setting.fire()
+    rest(setting, True)
+    setting.fire(kind="silent")
+    setting.send()
+    assert setting.taker.got == [] and len(setting.rows()) == 1
+    rest(setting, False)
+    setting.send()
+    assert setting.rows() == [("sent", 1, None)]
+
+
+def test_a_notice_that_was_given_up_can_be_tried_again(setting: Setting) -> None:
+    setting.channel("/a")
+    setting.taker.answers["/a"] = [500] * MAX_ATTEMPTS
+    setting.fire()
+    for _ in range(MAX_ATTEMPTS):
+        setting.send()
+        setting.clock.ms += 3_600_000
+    assert setting.rows()[0][:2] == ("dead", MAX_ATTEMPTS)
+    with database.writing(setting.engine) as session:
+        outbox.try_again(session, 1, setting.clock())
+    setting.send()
+    assert setting.rows() == [("sent", 1, None)]
+    with pytest.raises(ConflictError, match="was not given up"), database.writing(setting.engine) as session:
+        outbox.try_again(session, 1, setting.clock())

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -21,6 +22,12 @@ from . import fleet_of
 from .fleet_of import MINUTE_MS, PUMP, PUMP_PARTS, START_MS
 
 DEVICES = range(1, 17)
+RULES: tuple[tuple[str, Literal["above", "below"], float, float, int, int | None], ...] = (
+    ("heat", "above", 45.0, 44.0, 5 * MINUTE_MS, None),
+    ("load", "below", 4.0, 4.5, 0, None),
+    ("flow", "above", 15.0, 15.0, 0, 6),
+)
+"""Sensor, comparison, value, back, duration, device."""
 FAULTY = (3, 8, 14)
 HEALTHY_MINUTES, MINUTES = 40, 60
 Comparable = tuple[dict[tuple[int, int], bytes], list[tuple[object, ...]], list[int]]
@@ -57,7 +64,11 @@ def _history(
 ) -> Iterator[records.Record]:
     """A log of all minutes, in batches of `size`, the rows of a minute shuffled by `seed`."""
     yield from fleet_of.introduction(1, spec, devices, model)
+    for number, rule in enumerate(RULES, 1):
+        yield _rule(number, *rule)
     for minute in range(MINUTES):
+        if minute == MINUTES - 5:
+            yield _rule(2, *RULES[1], removed=True)
         rows = _minute(1, minute, devices)
         if spec.sends == "parts":
             rows = _parts(rows)
@@ -66,6 +77,32 @@ def _history(
         now_ms = START_MS + minute * MINUTE_MS + 2_000
         yield from _batched(rows, size, now_ms)
         yield records.Tick(now_ms=START_MS + (minute + 1) * MINUTE_MS + 15_000)
+
+
+def _rule(
+    number: int,
+    sensor: str,
+    comparison: Literal["above", "below"],
+    value: float,
+    back: float,
+    hold_ms: int,
+    device_key: int | None,
+    removed: bool = False,
+) -> records.Rule:
+    return records.Rule(
+        now_ms=START_MS,
+        rule_id=number,
+        owner_id=1,
+        type_id=1,
+        device_key=device_key,
+        sensor=sensor,
+        comparison=comparison,
+        value=value,
+        back=back,
+        hold_ms=hold_ms,
+        severity="warning",
+        removed=removed,
+    )
 
 
 def _live(folder: Path, engine: Engine, log: Iterable[records.Record]) -> tuple[ShardState, list[Outcome]]:
@@ -106,6 +143,8 @@ def test_replay_is_live_in_any_batches_in_any_order_and_in_three_shards(
     live = _compared([_live(folder, engine, _history(DEVICES, spec, kept, 7, None))])
     assert len(live[0]) == len(DEVICES) * MINUTES
     assert {told[0] for told in live[1] if told[3] == "firing"} >= set(FAULTY)
+    by_rule = {told[2] for told in live[1] if told[1:2] + told[3:4] == ("threshold", "firing")}
+    assert by_rule == {1, 2, 3}, "every rule is met by some device"
     for size, seed in ((1, 5), (1000, None), (1000, 6)):
         assert _compared([_live(folder, engine, _history(DEVICES, spec, kept, size, seed))]) == live
     shards = [[d for d in DEVICES if fleet_of.site_of(d) % 3 == shard] for shard in range(3)]
@@ -129,6 +168,37 @@ def test_a_checkpoint_in_the_middle_changes_nothing(model: tuple[Path, Engine, t
     assert frozen.meta == expected.meta
     for name, array in expected.arrays.items():
         assert array.tobytes() == np.ascontiguousarray(frozen.arrays[name]).tobytes(), name
+
+
+def test_an_alert_of_a_rule_says_value_limit_and_time(model: tuple[Path, Engine, tuple[str, int]]) -> None:
+    folder, engine, kept = model
+    state, outcomes = _live(folder, engine, _history(DEVICES, PUMP, kept, 1000, None))
+    changes = [change for outcome in outcomes for change in outcome.changes if change.kind == "threshold"]
+    hot = next(change for change in changes if change.rule == 1)
+    assert (hot.device_key in FAULTY, hot.to_state, hot.sensor, hot.severity) == (True, "firing", "heat", "warning")
+    assert hot.sentence == "Heat has been above 45 u for {lasted}; your rule allows 5 minutes."
+    assert hot.first_signs_ms is not None and hot.at_ms - hot.first_signs_ms >= 5 * MINUTE_MS
+    [blame] = hot.blame
+    assert blame.observed is not None and blame.observed > 45 and (blame.low, blame.high) == (None, 45.0)
+    assert hot.score is None and hot.model_version is None, "no model said it"
+    at_once = next(change for change in changes if change.rule == 2)
+    assert at_once.sentence == "Load is below 4 u, which your rule does not allow."
+    ended = [change for change in changes if change.rule == 2 and change.resolution == "rule"]
+    assert ended, "a rule that is taken back ends its alerts"
+    assert {change.device_key for change in changes if change.rule == 3} == {6}
+    assert state.alerting.rules == {1, 3}
+
+
+def test_a_rule_about_what_the_shard_does_not_know_is_left(model: tuple[Path, Engine, tuple[str, int]]) -> None:
+    folder, engine, kept = model
+    state, _ = _live(folder, engine, fleet_of.introduction(1, PUMP, DEVICES, kept))
+    for strange in (
+        _rule(1, "noise", "above", 1.0, 1.0, 0, None),
+        _rule(1, "heat", "above", 1.0, 1.0, 0, 999),
+        _rule(1, "heat", "above", 1.0, 2.0, 0, None),
+    ):
+        assert state.apply(state.seq + 1, strange).changes == []
+    assert state.alerting.rules == frozenset()
 
 
 def test_a_type_learns_by_itself_and_scores_from_the_next_row(tmp_path: Path) -> None:

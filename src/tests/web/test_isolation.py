@@ -13,16 +13,27 @@ from .conftest import Running, app_of
 from .world import World
 
 
-def about(world: World, own: bool) -> dict[str, str]:
-    """What a route's parameters stand for, of the owner's own things or of another owner's."""
+def about(world: World, route: str, own: bool) -> dict[str, str]:
+    """What a route's parameters stand for, of the owner's own things or another's; what is removed is spare."""
+    spare = route.endswith("/remove")
+    ids = {name: str(pair[0 if own else 1]) for name, pair in world.settings_ids.items()}
     return {
+        "user_id": ids["user"],
+        "token_id": ids["token"],
+        "channel_id": ids["spare channel" if spare else "channel"],
+        "notice_id": ids["notice"],
+        "type_id": str(world.types["pump_station"]),
         "device_id:path": world.suspect if own else "moor-2",
         "alert_id": str(world.alerts["inverter" if own else "other"]),
+        "rule_id": str(world.rules[("spare " if spare else "") + ("own" if own else "other")]),
         "token": "no-such-link",
     }
 
 
-# kind, and for posts what is sent. "look" is for who is signed in; "read" for the API as well; "act" changes something.
+RULE = {"type": "pump_station", "sensor": "flow", "value": 1.0, "owner": "OWNER"}
+
+# kind, and for posts what is sent. "look" is for who is signed in; "read" for the API as well; "act" changes something,
+# "manage" what owners and admins set, "set" the same by a form, "administer" a form for admins.
 ROUTES: dict[str, tuple[str, dict[str, object]]] = {
     "GET /healthz": ("public", {}),
     "GET /api/v1/openapi.json": ("public", {}),
@@ -44,6 +55,30 @@ ROUTES: dict[str, tuple[str, dict[str, object]]] = {
     "POST /alerts/{alert_id}/repaired": ("form", {}),
     "POST /devices/{device_id:path}/repaired": ("form", {}),
     "POST /devices/{device_id:path}/maintenance": ("form", {"reason": "look"}),
+    "GET /settings": ("look", {}),
+    "GET /quality": ("look", {}),
+    "GET /api/v1/quality": ("read", {}),
+    "POST /settings/people": (
+        "administer",
+        {"email": "new@example.com", "password": "long enough, surely", "role": "operator"},
+    ),
+    "POST /settings/people/{user_id}/password": ("administer", {"password": "long enough, surely"}),
+    "POST /settings/people/{user_id}/role": ("administer", {"role": "operator"}),
+    "POST /settings/people/{user_id}/disable": ("administer", {}),
+    "POST /settings/people/{user_id}/enable": ("administer", {}),
+    "POST /settings/owners": ("administer", {"name": "South Mill"}),
+    "POST /settings/tokens": ("set", {"name": "gateway", "owner": "OWNER"}),
+    "POST /settings/tokens/{token_id}/revoke": ("set", {}),
+    "POST /settings/channels": ("set", {"name": "desk", "address": "https://example.com/x", "owner": "OWNER"}),
+    "POST /settings/channels/{channel_id}/remove": ("set", {}),
+    "POST /settings/channels/{channel_id}/disable": ("set", {}),
+    "POST /settings/channels/{channel_id}/enable": ("set", {}),
+    "POST /settings/channels/{channel_id}/test": ("form", {}),
+    "POST /settings/notices/{notice_id}/again": ("form", {}),
+    "POST /settings/types/{type_id}/silence": ("administer", {"intervals": 7}),
+    "POST /settings/rules": ("set", {"about": "pump_station.flow", "value": "1", "owner": "OWNER"}),
+    "POST /settings/rules/{rule_id}/remove": ("set", {}),
+    "POST /settings/maintenance": ("form", {"device": "DEVICE", "owner": "OWNER"}),
     "GET /api/v1/devices": ("read", {}),
     "GET /api/v1/devices/{device_id:path}": ("read", {}),
     "GET /api/v1/devices/{device_id:path}/readings": ("read", {}),
@@ -53,6 +88,10 @@ ROUTES: dict[str, tuple[str, dict[str, object]]] = {
     "GET /api/v1/fleet/grid": ("read", {}),
     "GET /api/v1/fleet/day": ("read", {}),
     "GET /api/v1/events": ("stream", {}),
+    "GET /api/v1/rules": ("read", {}),
+    "GET /api/v1/rules/{rule_id}": ("read", {}),
+    "POST /api/v1/rules": ("manage", RULE),
+    "POST /api/v1/rules/{rule_id}/remove": ("manage", {}),
     "POST /api/v1/alerts/{alert_id}/acknowledge": ("act", {}),
     "POST /api/v1/alerts/{alert_id}/silence": ("act", {"until": "LATER"}),
     "POST /api/v1/alerts/{alert_id}/confirm": ("act", {"kind": "leak"}),
@@ -89,17 +128,25 @@ def client_of(calm_server: Running, role: str) -> httpx.Client:
 
 def expected(kind: str, role: str, own: bool, with_subject: bool) -> set[int]:
     """The statuses that are right."""
-    done = {"form": {303, 409}, "act": {200, 409}}.get(kind, {200})
-    if kind in ("look", "form") and role not in SIGNED_IN:
+    done = {"form": {303, 409}, "set": {200, 303, 409}, "act": {200, 409}, "manage": {200, 404}}.get(kind, {200})
+    if kind == "set":
+        done |= {404} if role in SEES_ALL else set()  # somebody of the walk before has removed it
+    if kind in ("look", "form", "set", "administer") and role not in SIGNED_IN:
         return {303}  # to the sign-in page
-    if kind in ("read", "act", "stream") and role == "nobody":
+    if kind == "administer":
+        return {200, 303, 409} if role == "admin" else {403}
+    if kind in ("read", "act", "manage", "stream") and role == "nobody":
         return {401}
-    if kind in ("read", "act", "stream") and role == "write token":
+    if kind in ("read", "act", "manage", "stream") and role == "write token":
         return {403}
+    if kind in ("manage", "set") and role in ("viewer", "read token"):
+        return {403} if own else {403, 404}
     if with_subject and not own and role not in SEES_ALL:
         return {404}
     if kind in ("form", "act") and role in ("viewer", "read token"):
         return {403}
+    if kind in ("manage", "set") and role == "operator":
+        return {403, 404}
     return done
 
 
@@ -107,7 +154,7 @@ def send(client: httpx.Client, world: World, route: str, own: bool) -> httpx.Res
     """Ask as a browser's form or as a script would."""
     method, path = route.split(" ", 1)
     kind, body = ROUTES[route]
-    for name, value in about(world, own).items():
+    for name, value in about(world, route, own).items():
         path = path.replace("{" + name + "}", value)
     if kind == "stream":
         with client.stream(method, path) as answer:
@@ -117,8 +164,11 @@ def send(client: httpx.Client, world: World, route: str, own: bool) -> httpx.Res
     if method == "GET":
         return client.get(path)
     if path.endswith("/bulk"):
-        body = {**body, "ids": about(world, own)["alert_id"]}
-    if kind == "act":
+        body = {**body, "ids": about(world, route, own)["alert_id"]}
+    owner = "Harbour Water" if own else "North Grid"
+    said = {"OWNER": owner, "DEVICE": about(world, route, own)["device_id:path"]}
+    body = {name: said.get(str(value), value) for name, value in body.items()}
+    if kind in ("act", "manage"):
         later = "2999-01-01T00:00:00Z"  # too far ahead: an answer of 422 says that it was allowed so far
         return client.post(path, json={name: later if value == "LATER" else value for name, value in body.items()})
     return client.post(path, data={**body, "csrf_token": client.headers.get("X-CSRF-Token", ""), "back": "/"})
@@ -128,11 +178,11 @@ def send(client: httpx.Client, world: World, route: str, own: bool) -> httpx.Res
 def test_who_may_what(calm_server: Running, role: str) -> None:
     wrong = []
     with closing(client_of(calm_server, role)) as client:
-        for route, (kind, _) in ROUTES.items():
+        for route, (kind, body) in ROUTES.items():
             if kind in ("public", "link", "leave"):
                 continue
             for own in (True, False):
-                with_subject = "{" in route or route.endswith("/bulk")
+                with_subject = "{" in route or route.endswith("/bulk") or "OWNER" in body.values()
                 if not own and not with_subject:
                     continue
                 answer = send(client, calm_server.world, route, own)
@@ -142,7 +192,7 @@ def test_who_may_what(calm_server: Running, role: str) -> None:
                 where = f"{role}, {'own' if own else 'other'}: {route}"
                 if answer.status_code not in right:
                     wrong.append(f"{where} answered {answer.status_code}, expected {sorted(right)}")
-                if kind in ("look", "form") and role not in SIGNED_IN:
+                if kind in ("look", "form", "set", "administer") and role not in SIGNED_IN:
                     assert answer.headers["location"].startswith("/sign-in"), where
                 hidden = own and role not in SEES_ALL and kind in ("read", "look") and answer.status_code == 200
                 if hidden and "moor" in answer.text.lower():
@@ -154,7 +204,7 @@ def test_nothing_is_done_without_the_sessions_own_token(calm_server: Running) ->
     client = calm_server.sign_in("admin")
     client.headers.pop("X-CSRF-Token")
     for route, (kind, _) in ROUTES.items():
-        if kind in ("form", "act", "leave"):
+        if kind in ("form", "act", "manage", "set", "administer", "leave"):
             answer = send(client, calm_server.world, route, True)
             assert answer.status_code == 403, f"{route} answered {answer.status_code}"
             assert "page of your session" in answer.json()["detail"]

@@ -21,6 +21,11 @@ PATHS = {
     "alerts": "/alerts",
     "resolved": "/alerts?tab=resolved",
     "silenced": "/alerts?tab=silenced",
+    "quality": "/quality",
+    "channels": "/settings?section=channels",
+    "rules": "/settings?section=rules",
+    "types": "/settings?section=types",
+    "tokens": "/settings?section=tokens",
 }
 
 

@@ -13,18 +13,23 @@ import polars as pl
 from sqlalchemy import Engine
 
 from ...alerts.status import Status
-from ...fleet import owners, tokens, users
+from ...fleet import models, owners, tokens, users
 from ...fleet.access import Principal
 from ...fleet.acts import Acts
+from ...fleet.administration import Administration
 from ...fleet.alerts import AlertChange, Blame, record
+from ...fleet.channels import Target
 from ...fleet.database import applying, connect, migrate, writing
 from ...fleet.registry import Registry
+from ...fleet.rules import NewRule
+from ...fleet.secrets import open_secrets
 from ...settings import Settings
 from ...simulator.faults import Fault
 from ...simulator.fleet import Fleet
 from ...telemetry.bands import bands_column, pack_bands
 from ...telemetry.lake import Lake
 from ...telemetry.published import Clock, Publisher
+from ...telemetry.records import BadRow, Quarantined
 from ...telemetry.schema import DeviceType
 
 THRESHOLD = 6.0
@@ -47,6 +52,8 @@ class World:
     alerts: dict[str, int]
     types: dict[str, int]
     sites: dict[str, int]
+    rules: dict[str, int]
+    settings_ids: dict[str, tuple[int, int]]
     faulty: str
     suspect: str
     inverter: str
@@ -67,6 +74,9 @@ def build(folder: Path, *, now: datetime | None = None, devices: int = 200, days
     _devices(world, fleet)
     seq = _readings(world, fleet, end, days)
     _alerts(world, fleet, seq)
+    _rules(world)
+    _settings(world)
+    _bad_rows(world)
     return world
 
 
@@ -124,7 +134,7 @@ def _people(settings: Settings, engine: Engine, now_ms: int, story: list[str]) -
         own = owner_id if role in ("owner", "viewer") else None
         users.create(engine, f"{role}@example.com", f"{role.title()} Person", PASSWORD, role, own, now_ms)
     users.create(engine, "other@example.com", "Other Owner", PASSWORD, "owner", other_id, now_ms)
-    return World(settings, engine, now_ms, owner_id, other_id, made, {}, {}, {}, {}, *story)
+    return World(settings, engine, now_ms, owner_id, other_id, made, {}, {}, {}, {}, {}, {}, *story)
 
 
 def _devices(world: World, fleet: Fleet) -> None:
@@ -258,6 +268,74 @@ def _blame(*shares: tuple[str, str, str, float, float, float, float]) -> tuple[B
         Blame(sensor=s, label=label, unit=unit, share=share, observed=seen, low=low, high=high)
         for s, label, unit, share, seen, low, high in shares
     )
+
+
+def _rules(world: World) -> None:
+    admin = Principal(1, "admin", None, "Admin Person")
+    with writing(world.engine) as session:
+        acts = Administration(session, admin, world.now_ms - 3 * HOUR)
+        high = NewRule(sensor="discharge_pressure", comparison="above", value=6.5, back=6.2, hold_ms=10 * MINUTE)
+        world.rules["own"] = acts.add_rule(world.owner_id, "pump_station", high)
+        hot = NewRule(sensor="motor_temperature", comparison="above", value=90.0, back=85.0)
+        world.rules["spare own"] = acts.add_rule(world.owner_id, "pump_station", hot)
+        low = NewRule(sensor="flow", comparison="below", value=2.0, severity="critical")
+        world.rules["other"] = acts.add_rule(world.other_id, "pump_station", low)
+        world.rules["spare other"] = acts.add_rule(world.other_id, "pump_station", hot)
+
+
+def _bad_rows(world: World) -> None:
+    """Rows of both owners that were not taken."""
+
+    def bad(owner_id: int, device_id: str, reason: str, message: str) -> BadRow:
+        raw = '{"device_id": "' + device_id + '", "values": {"flow": 9999}}'
+        return BadRow(owner_id, world.types["pump_station"], device_id, reason, message, raw)
+
+    hot = "flow is 9999 m³/h; its valid range is 0 to 2000 m³/h"
+    ahead = "timestamp is 2 hours ahead of this server's clock; it may be 5 minutes at most: set the device's clock"
+    rows = [bad(world.owner_id, world.inverter, "out_of_range", hot)] * 12
+    rows += [bad(world.owner_id, world.spare, "future", ahead), bad(world.other_id, "moor-2", "out_of_range", hot)]
+    record = Quarantined(now_ms=world.now_ms - HOUR, rows=tuple(rows))
+    Lake(world.settings.lake_url).quarantine([(1, record)], app_id="shard-0", version=1)
+
+
+def _settings(world: World) -> None:
+    """Channels with a notice that was given up, a spare token and a spare account of either owner; ids (own, other)."""
+    secrets = open_secrets(world.settings.secret_key_file)
+    made: dict[str, list[int]] = {"channel": [], "spare channel": [], "notice": [], "token": [], "user": []}
+    target = Target("webhook", "https://hooks.example.com/faults", "hush")
+    with writing(world.engine) as session:
+        acts = Administration(session, Principal(1, "admin", None, "Admin Person"), world.now_ms - 2 * HOUR)
+        for owner_id, alert, name in ((world.owner_id, "inverter", "On call"), (world.other_id, "other", "Moor desk")):
+            channel_id = acts.add_channel(owner_id, secrets, name, target)
+            made["channel"].append(channel_id)
+            made["spare channel"].append(acts.add_channel(owner_id, secrets, f"{name}, spare", target))
+            told = {
+                "event": "firing",
+                "alert": {"sentence": "Flow is odd."},
+                "device": {"name": "moor-2"},
+                "site": None,
+            }
+            if owner_id == world.owner_id:
+                told = {**told, "device": {"name": world.inverter}}
+            row = models.Outbox(
+                idempotency_key=f"dead-{owner_id}",
+                alert_id=world.alerts[alert],
+                channel_id=channel_id,
+                payload=told,
+                state="dead",
+                attempts=12,
+                created_ms=world.now_ms - HOUR,
+                next_attempt_ms=world.now_ms,
+                last_error="the webhook answered 503; expected 2xx",
+            )
+            session.add(row)
+            session.flush()
+            made["notice"].append(row.id)
+            acts.add_token(owner_id, "spare")
+            made["token"].append(max(entry.id for entry in tokens.all_tokens(session)))
+            spare = acts.add_user(f"spare-{owner_id}@example.com", "Spare Person", "", "viewer", owner_id)
+            made["user"].append(spare.id)
+    world.settings_ids = {name: (own, other) for name, (own, other) in made.items()}
 
 
 def _alerts(world: World, fleet: Fleet, seq: int) -> None:

@@ -52,15 +52,16 @@ def alerts(
             cursor=cursor,
             limit=limit,
         )
-        page = access.alerts(query, web.now_ms())
-    return models.Alerts(items=[shown.alert(view) for view in page.items], next=page.next)
+        now_ms = web.now_ms()
+        page = access.alerts(query, now_ms)
+    return models.Alerts(items=[shown.alert(view, now_ms) for view in page.items], next=page.next)
 
 
 @router.get("/alerts/{alert_id}", summary="An alert", responses=models.PROBLEMS)
 def alert(request: Request, visitor: Reading, alert_id: int) -> models.AlertDetail:
     """One alert with what happened to it."""
     with access_of(parts(request), visitor) as access:
-        return _detail(access, alert_id)
+        return _detail(request, access, alert_id)
 
 
 @router.post("/alerts/{alert_id}/acknowledge", summary="Acknowledge", responses=models.ACT_PROBLEMS)
@@ -68,7 +69,7 @@ def acknowledge(request: Request, visitor: Acting, alert_id: int) -> models.Aler
     """Say that somebody looks after it."""
     with writing(parts(request).engine) as session:
         _acts(request, session, visitor).acknowledge(alert_id)
-        return _detail(Access(session, visitor.principal), alert_id)
+        return _detail(request, Access(session, visitor.principal), alert_id)
 
 
 @router.post("/alerts/{alert_id}/silence", summary="Silence", responses=models.ACT_PROBLEMS)
@@ -76,7 +77,7 @@ def silence(request: Request, visitor: Acting, alert_id: int, told: models.Silen
     """Notify nobody of it until a time."""
     with writing(parts(request).engine) as session:
         _acts(request, session, visitor).silence(alert_id, parse_time("until", told.until))
-        return _detail(Access(session, visitor.principal), alert_id)
+        return _detail(request, Access(session, visitor.principal), alert_id)
 
 
 @router.post("/alerts/{alert_id}/confirm", summary="Confirm a fault", responses=models.ACT_PROBLEMS)
@@ -84,7 +85,7 @@ def confirm(request: Request, visitor: Acting, alert_id: int, told: models.Confi
     """Say that the device is faulty, and how; it stays so until repaired."""
     with writing(parts(request).engine) as session:
         _acts(request, session, visitor).confirm(alert_id, told.kind)
-        return _detail(Access(session, visitor.principal), alert_id)
+        return _detail(request, Access(session, visitor.principal), alert_id)
 
 
 @router.post("/alerts/{alert_id}/repaired", summary="Repaired", responses=models.ACT_PROBLEMS)
@@ -97,7 +98,7 @@ def repaired(request: Request, visitor: Acting, alert_id: int) -> models.AlertDe
             visitor.principal.must_act()
             raise ConflictError(f"alert {alert_id} is about a site; it ends by itself when the site's devices recover")
         _acts(request, session, visitor).repaired(view.device_key)
-        return _detail(access, alert_id)
+        return _detail(request, access, alert_id)
 
 
 @router.post("/alerts/{alert_id}/dismiss", summary="Dismiss", responses=models.ACT_PROBLEMS)
@@ -105,16 +106,18 @@ def dismiss(request: Request, visitor: Acting, alert_id: int, told: models.Dismi
     """Say that it is no fault, and why."""
     with writing(parts(request).engine) as session:
         _acts(request, session, visitor).dismiss(alert_id, told.reason, told.note)
-        return _detail(Access(session, visitor.principal), alert_id)
+        return _detail(request, Access(session, visitor.principal), alert_id)
 
 
 def _acts(request: Request, session: Session, visitor: Visitor) -> Acts:
     return Acts(session, visitor.principal, parts(request).now_ms())
 
 
-def _detail(access: Access, alert_id: int) -> models.AlertDetail:
+def _detail(request: Request, access: Access, alert_id: int) -> models.AlertDetail:
     history = [
         models.Happened(at=iso(entry.at_ms), what=entry.what, who=entry.who, text=entry.text)
         for entry in access.alert_history(alert_id)
     ]
-    return models.AlertDetail(**shown.alert(access.alert(alert_id)).model_dump(), history=history)
+    return models.AlertDetail(
+        **shown.alert(access.alert(alert_id), parts(request).now_ms()).model_dump(), history=history
+    )

@@ -42,7 +42,7 @@ def fleet(request: Request, visitor: Reading) -> models.Fleet:
         counts=roster.counts(owner_id),
         readings_per_min=roster.readings_per_min(owner_id),
         alerts=models.AlertCounts(**msgspec.structs.asdict(counts)),
-        attention=[shown.alert(view) for view in worst],
+        attention=[shown.alert(view, now_ms) for view in worst],
     )
 
 

@@ -1,9 +1,11 @@
 """What the API answers and takes, as OpenAPI describes it."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from fastapi import Path
 from pydantic import BaseModel, Field
 
+Id = Annotated[int, Path(ge=1, le=2**31 - 1)]
 Status = Literal["learning", "healthy", "suspect", "faulty", "silent", "maintenance"]
 
 
@@ -102,6 +104,127 @@ class Fleet(BaseModel):
     readings_per_min: int | None
     alerts: AlertCounts
     attention: list[Alert] = Field(description="the worst open alerts, the worst first")
+
+
+class Rule(BaseModel):
+    """A rule of an owner: an alert where a sensor is past a value for so long, over once it is back."""
+
+    id: int
+    owner: str
+    type: str
+    device_id: str | None = Field(description="null: all devices of the type")
+    sensor: str
+    comparison: Literal["above", "below"]
+    value: float
+    back: float = Field(description="the alert is over once the sensor is back here")
+    for_s: float = Field(description="seconds")
+    severity: Literal["info", "warning", "critical"]
+    words: str
+    created: str
+    created_by: str
+
+
+class Rules(BaseModel):
+    """A page of rules, by id."""
+
+    items: list[Rule]
+    next: str | None
+
+
+class NewRule(BaseModel):
+    """A rule to be; `owner` names whose it is where you act for several."""
+
+    type: str = Field(description="name of a device type", examples=["pump_station"])
+    sensor: str = Field(examples=["discharge_pressure"])
+    comparison: Literal["above", "below"] = "above"
+    value: float = Field(allow_inf_nan=False, examples=[12.0])
+    back: float | None = Field(default=None, allow_inf_nan=False, description="default: the value itself")
+    for_s: float = Field(default=0.0, ge=0, le=604_800, allow_inf_nan=False, description="seconds, at most 7 days")
+    severity: Literal["info", "warning", "critical"] = "warning"
+    device_id: str | None = Field(default=None, description="only this device of the type")
+    owner: str | None = None
+
+
+class SetAsideRow(BaseModel):
+    """A row that was not taken: what was sent, and why it was not taken."""
+
+    arrived: str
+    device_id: str
+    message: str
+    raw: str
+
+
+class SetAside(BaseModel):
+    """Rows that were not taken for the same reason, with the newest few."""
+
+    reason: str
+    rows: int
+    devices: int
+    newest: str
+    samples: list[SetAsideRow]
+
+
+class SilentDevice(BaseModel):
+    """A device that is silent."""
+
+    device_id: str
+    owner: str
+    site: str | None
+    since: str
+    last_reading: str | None
+
+
+class SilentDevices(BaseModel):
+    """How many devices are silent, and the first hundred, those that are silent for longest."""
+
+    count: int
+    devices: list[SilentDevice]
+
+
+class SensorTrouble(BaseModel):
+    """A sensor that is missing, stuck or out of range."""
+
+    device_id: str
+    owner: str
+    site: str | None
+    sensor: str
+    sentence: str
+    since: str
+
+
+class SensorTroubles(BaseModel):
+    """How many sensors are in trouble, and the first hundred."""
+
+    count: int
+    sensors: list[SensorTrouble]
+
+
+class LateDevice(BaseModel):
+    """A device whose newest reading came so long after its time."""
+
+    device_id: str
+    owner: str
+    site: str | None
+    late_by_s: float
+    last_reading: str
+
+
+class LateDevices(BaseModel):
+    """How many devices send late, and the first hundred, the latest first."""
+
+    count: int
+    devices: list[LateDevice]
+
+
+class Quality(BaseModel):
+    """What is wrong with the data: rows not taken since `since`, all else as it is now."""
+
+    at: str
+    since: str
+    set_aside: list[SetAside]
+    silent: SilentDevices
+    sensors: SensorTroubles
+    late: LateDevices
 
 
 class Silence(BaseModel):

@@ -2,10 +2,10 @@
 
 from math import isfinite
 
-from ...fleet.views import AlertView, DeviceView
+from ...fleet.views import AlertView, DeviceView, RuleView
 from ..roster import STATUS_NAMES, Roster
 from ..words import iso
-from .models import Alert, Device
+from .models import Alert, Device, Rule
 
 
 def optional_iso(ms: object) -> str | None:
@@ -34,8 +34,8 @@ def device(view: DeviceView, roster: Roster) -> Device:
     )
 
 
-def alert(view: AlertView) -> Alert:
-    """An alert."""
+def alert(view: AlertView, now_ms: int) -> Alert:
+    """An alert, its sentence as it is now."""
     return Alert(
         id=view.id,
         owner=view.owner,
@@ -45,7 +45,7 @@ def alert(view: AlertView) -> Alert:
         sensor=view.sensor,
         state=view.state,
         severity=view.severity,
-        sentence=view.sentence,
+        sentence=view.said(now_ms),
         first_signs=optional_iso(view.first_signs_ms),
         pending=optional_iso(view.pending_ms),
         fired=iso(view.fired_ms),
@@ -61,6 +61,25 @@ def alert(view: AlertView) -> Alert:
         silenced_until=optional_iso(view.silenced_until_ms),
         confirmed=optional_iso(view.confirmed_ms),
         confirmed_kind=view.confirmed_kind,
+    )
+
+
+def rule(view: RuleView) -> Rule:
+    """A rule of an owner."""
+    return Rule(
+        id=view.id,
+        owner=view.owner,
+        type=view.type_name,
+        device_id=view.device_id,
+        sensor=view.sensor,
+        comparison=view.comparison,
+        value=view.value,
+        back=view.back,
+        for_s=view.hold_ms / 1000,
+        severity=view.severity,
+        words=view.words,
+        created=iso(view.created_ms),
+        created_by=view.created_by,
     )
 
 

@@ -1,4 +1,4 @@
-"""Pages to look at: fleet, devices, a device, alerts."""
+"""Pages to look at: fleet, devices, a device, alerts, data quality."""
 
 from typing import Annotated
 
@@ -14,6 +14,7 @@ from ..fleet_view import fleet_view
 from ..identity import Looking, access_of
 from ..inbox_view import inbox
 from ..parts import parts
+from ..quality_view import quality_page
 from ..words import Reader
 from .frame import first_reading, framed
 
@@ -88,6 +89,16 @@ def alerts(
         roster = web.rosters.now()
         shown = inbox(access, roster, principal.only_owner, reader, tab, chosen, cursor, principal.sees_all)
         return framed(request, "alerts.html", visitor, access, reader, "alerts", {"view": shown})
+
+
+@router.get("/quality")
+def quality(request: Request, visitor: Looking, owner: str = "") -> Response:
+    """What is wrong with the data: rows set aside, silent devices, sensors in trouble, readings that come late."""
+    web = parts(request)
+    reader = Reader.of(request.cookies, web.now_ms())
+    with access_of(web, visitor) as access:
+        shown = quality_page(web, access, visitor.principal, reader.now_ms, owner or None)
+        return framed(request, "quality.html", visitor, access, reader, "quality", {"view": shown})
 
 
 def _id(name: str, text: str) -> int | None:

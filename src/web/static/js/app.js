@@ -88,6 +88,9 @@ document.addEventListener("keydown", (event) => {
   if (button) { event.preventDefault(); button.click(); }
 });
 
+/* on a phone the sections of a page are a row that scrolls */
+$(".sections [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+
 /* live */
 const live = $("#live");
 if (live) {

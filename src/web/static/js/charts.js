@@ -3,7 +3,7 @@ import { figure, GUTTER, RIGHT, tokens, xAxis } from "./plot.js";
 import { clock, moment } from "./time.js";
 
 const uPlot = window.uPlot;
-const MARK_COLOURS = { anomaly: "suspect", fault: "faulty", silent: "silent", sensor: "suspect", site: "silent", maintenance: "maintenance", confirmed: "faulty" };
+const MARK_COLOURS = { anomaly: "suspect", fault: "faulty", silent: "silent", sensor: "suspect", threshold: "suspect", site: "silent", maintenance: "maintenance", confirmed: "faulty" };
 
 export class Charts {
   /** `root` carries data-url, data-from, data-to, data-onset, data-sensors, and optionally a list of marks. */
