@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .manifest import Manifest
     from .sinks import Sink
 
-OF_NO_USE = frozenset({"published", "running", "log", "state", "copying.lock"})
+OF_NO_USE = frozenset({"published", "running", "log", "state"})
 """What of a data folder is copied by other means, or made anew by the service."""
 
 
@@ -82,7 +82,8 @@ def make(settings: "Settings", engine: "Engine", target: Path) -> "Manifest":
             for path in _checkpoints(settings.data / "state"):
                 _add_if_there(sink, settings.data, path)
             for path in _files(settings.data / "spool"):
-                _add_if_there(sink, settings.data, path)
+                if path.suffix != ".json" or _is_whole(path):
+                    _add_if_there(sink, settings.data, path)
             lake = _add_lake(sink, settings.lake_url)
             ends = {shard: end_of_log(path) for shard, path in logs.items()}
             with copied(engine, sorted(logs), target.parent) as database:
@@ -167,6 +168,17 @@ def _was_copied(path: Path, settings: "Settings") -> bool:
     if path.is_relative_to(settings.lake_url) or any(part.startswith(".") for part in path.parts[-2:]):
         return True
     return path.name.endswith(("-wal", "-shm", "-journal")) or settings.database_url == f"sqlite:///{path}"
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file of JSON was written to its end; one that wasn't is of a job nobody was told of yet."""
+    import msgspec
+
+    try:
+        msgspec.json.decode(path.read_bytes())
+    except (FileNotFoundError, msgspec.DecodeError):
+        return False
+    return True
 
 
 def _is_sqlite(path: Path) -> bool:

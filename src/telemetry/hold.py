@@ -1,7 +1,8 @@
 """Holds what is about to be deleted, while somebody copies it.
 
 Who copies a data folder holds it (`holding`, any number at once); who deletes from log, spool or lake asks first
-(`may_delete`) and otherwise does it another time. A process that dies lets go.
+(`may_delete`) and otherwise does it another time. The folder itself is locked: there is no file to own or to leave
+behind, and a process that dies lets go.
 """
 
 import fcntl
@@ -12,14 +13,12 @@ from pathlib import Path
 
 from ..exceptions import StorageError
 
-NAME = "copying.lock"
-
 
 @contextmanager
 def holding(data: Path) -> Iterator[None]:
     """Nothing of the data folder that a copy needs is deleted while this is held; waits for a deletion under way.
 
-    Raises StorageError where the folder can't be written.
+    Raises StorageError where the folder can't be opened.
     """
     descriptor = _open(data)
     try:
@@ -46,9 +45,9 @@ def may_delete(data: Path) -> Iterator[bool]:
 
 def _open(data: Path) -> int:
     try:
-        return os.open(data / NAME, os.O_RDWR | os.O_CREAT, 0o644)
+        return os.open(data, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise StorageError(
-            f"{data / NAME} can't be opened: {error.strerror}; see whether {data} is a data folder of faultwatch, who"
-            " owns it, and whether its disk is full"
+            f"{data} can't be opened: {error.strerror}; expected the data folder of faultwatch: name it with --data,"
+            " and see who owns it"
         ) from error

@@ -50,7 +50,7 @@ def test_what_is_required_and_absent_fails_the_run_by_name(tmp_path: Path) -> No
 def test_what_is_required_by_a_name_nobody_knows_fails_the_run() -> None:
     done = run([PYTEST, "-k", "help"], env={"FAULTWATCH_REQUIRE": "chromium,mysql"})
     assert done.returncode == 1
-    assert "FAULTWATCH_REQUIRE names 'mysql', which is none of chromium, " in done.stdout + done.stderr
+    assert "FAULTWATCH_REQUIRE names 'mysql', which is none of caddy, chromium, nginx, " in done.stdout + done.stderr
 
 
 def test_what_is_absent_and_not_required_is_named(tmp_path: Path) -> None:

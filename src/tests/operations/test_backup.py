@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import numpy as np
 import polars as pl
 import psycopg
 import pytest
@@ -21,6 +22,7 @@ from ...fleet import device_types, models, owners, tokens, users
 from ...fleet.database import connect, migrate, reading, writing
 from ...fleet.secrets import open_secrets
 from ...operations.database_copy import DEBIAN
+from ...service import backfill
 from ...service.model_store import ModelStore
 from ...service.shard import Shard
 from ...settings import Settings
@@ -332,6 +334,41 @@ def test_a_service_that_is_stopped_is_backed_up_as_well(at_rest: tuple[Settings,
     done = faultwatch("restore", tmp_path / "b.tar", "--data", tmp_path / "restored")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "restored" / "artifacts" / "report.json").read_text() == "{}"
+
+
+def test_a_file_on_its_way_in_is_taken_in_to_its_end(at_rest: tuple[Settings, Engine, int], tmp_path: Path) -> None:
+    settings, engine, type_id = at_rest
+    history = fleet_of.readings(type_id, [1], range(400))
+    with Shard(settings, engine, Lake(settings.lake_url), now_ms=fleet_of.START_MS) as shard:
+        [pump] = shard.registry.register(1, [("pump-001", type_id, None)], fleet_of.START_MS)
+        assert pump.key == 1
+        shard.sync(fleet_of.START_MS)
+        jobs = [
+            backfill.spool_job(
+                settings.data, engine, file_name=f"{name}.csv", file_hash=name, owner_id=1, readings=rows, learn=0,
+                now_ms=fleet_of.START_MS,
+            )
+            for name, rows in (("first", history.take(np.arange(200))), ("second", history.take(np.arange(200, 400))))
+        ]  # fmt: skip
+        # The first is logged and in no checkpoint yet; the second waits.
+        for batch in backfill.batches(settings.data, backfill.read_manifest(settings.data, jobs[0].id), jobs[0], 0):
+            shard.append_and_apply(batch)
+    engine.dispose()
+    assert faultwatch("backup", tmp_path / "b.tar", "--data", settings.data).returncode == 0
+    restored = tmp_path / "restored"
+    assert faultwatch("restore", tmp_path / "b.tar", "--data", restored).returncode == 0
+    with Service(restored, env={"FAULTWATCH_LAKE_COMMIT_S": "0.2"}) as service:
+        engine = connect(Settings(data=restored).database_url)
+
+        def states() -> set[str]:
+            with reading(engine) as session:
+                return set(session.scalars(select(models.BackfillJob.state)))
+
+        service.until(lambda: states() == {"done"} and {"jobs": "done"}, within_s=40)
+        engine.dispose()
+    kept = Lake(str(restored / "lake")).read(type_id, columns=["device_key", "timestamp", "flow"])
+    assert kept["timestamp"].dt.epoch("ms").to_list() == history.ts.tolist()
+    assert kept["flow"].to_list() == history.values[:, 0].tolist()
 
 
 def test_postgresql_is_copied_by_pg_dump_at_one_moment(postgresql: str, tmp_path: Path) -> None:
