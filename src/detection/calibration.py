@@ -77,11 +77,13 @@ def leave_level(enter: F64, usual: float, ratio: float) -> F64:
     return result
 
 
-def event_rates(combined: F64, device: I64, device_days: float, usual: float, ratio: float) -> tuple[F64, F64]:
+def event_rates(
+    combined: F64, device: I64, device_days: float, usual: float, ratio: float, reach: float
+) -> tuple[F64, F64]:
     """Levels (k,) of the combined statistic and false events per device-day at each, (k,), falling.
 
     Counted where the data has events; past it the tail goes on as a straight line through the last counted levels in
-    log-log, never steeper than the fourth power, so that a little data promises little.
+    log-log up to `reach` times the highest of them.
     """
     levels = np.geomspace(max(float(np.quantile(combined, 0.9)), 0.1), max(float(combined.max()), 0.2), 40)
     counts = events_at(combined, device, levels, leave_level(levels, usual, ratio)).astype(float)
@@ -92,10 +94,10 @@ def event_rates(combined: F64, device: I64, device_days: float, usual: float, ra
         solid = np.zeros(len(levels), bool)
         solid[:4] = True
     x, y = np.log(levels[solid]), np.log(counts[solid] + 0.5)
-    reach = x >= x[-1] - np.log(2.0)
-    slope = -float(np.polyfit(x[reach], y[reach], 1)[0]) if reach.sum() >= 3 else 4.0
+    last = x >= x[-1] - np.log(2.0)
+    slope = -float(np.polyfit(x[last], y[last], 1)[0]) if last.sum() >= 3 else 4.0
     slope = min(max(slope, 2.0), 8.0)
-    beyond = np.geomspace(levels[solid][-1] * 1.05, levels[solid][-1] * 30.0, 40)
+    beyond = np.geomspace(levels[solid][-1] * 1.05, levels[solid][-1] * reach, 40)
     rate_beyond = (counts[solid][-1] + 0.5) * (beyond / levels[solid][-1]) ** -slope
     all_levels = np.r_[levels[solid], beyond]
     rates = np.r_[counts[solid] + 0.5, rate_beyond] / max(device_days, 1e-9)

@@ -16,6 +16,9 @@ from .noise import normal_rates, normal_score, rare, row_noise, shows_wander, sm
 USUAL = 0.97
 """The part of healthy rows below the usual level."""
 
+SHORT_REACH, LONG_REACH = 2.0, 30.0
+"""Levels go so many times beyond the highest that was counted, where that was on less than a device-day, and else."""
+
 NEVER = 1e9
 """Scale of a channel that the training rows can't judge: it never counts."""
 
@@ -128,7 +131,9 @@ def calibrate(rows: Sorted, interval_ms: int, precisions: F64, config: DetectorC
     combined, device = combined[healthy], device[healthy]
     usual = float(np.quantile(combined, USUAL))
     device_days = len(combined) * interval_ms / DAY_MS
-    levels, rates = event_rates(combined, device, device_days, usual, config.leave_ratio)
+    # Less than a device-day can't say how rare is what comes once in a month; without an end, nothing would alarm.
+    reach = SHORT_REACH if device_days < 1.0 else LONG_REACH
+    levels, rates = event_rates(combined, device, device_days, usual, config.leave_ratio, reach)
     learn = config.learn_readings
     return Calibration(channels, white, joint_scale, stuck, score_table(combined), levels, rates, usual, learn, False)
 

@@ -214,6 +214,7 @@ def test_killed_at_any_moment_under_load_it_loses_nothing_and_doubles_nothing(
         "checkpoint_s": 0.8,
         "learn_device_readings": 30,
         "log_segment_bytes": 65_536,
+        "notify_private_networks": "127.0.0.1",
     }
     settings = Settings(data=tmp_path / "data", port=port, **quick)
     with receiver() as hook:

@@ -316,7 +316,11 @@ def table(rows: list[tuple[int, str, float | None]], separator: str, decimal: st
     return out.getvalue()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
+)
 @given(
     rows=st.lists(
         st.tuples(st.integers(0, 4_102_444_800).map(lambda seconds: seconds * 1000), IDS, VALUES), min_size=1
