@@ -176,9 +176,7 @@ def test_other_paths_and_methods_are_told_where_readings_go(server: Server) -> N
 def test_a_token_is_asked_for_once_in_a_while_and_ends_when_revoked(server: Server) -> None:
     for _ in range(3):
         assert server.post(json_rows(ROWS)).status_code == 200
-    assert (
-        len(server.asked) < 3
-    ), "what is remembered for 0.2 s outlives a request, mostly on a busy machine too"
+    assert len(server.asked) < 3, "what is remembered for 0.2 s outlives a request, mostly on a busy machine too"
     del server.tokens["fw_good"]
     time.sleep(0.25)
     assert server.post(json_rows(ROWS)).status_code == 401
