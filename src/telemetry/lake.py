@@ -67,8 +67,8 @@ class Lake:
             return
         folder = Path(self.url)
         with self._guard:
-            known = any(table.opened for table in self._tables.values())
-        if known and not folder.is_dir():
+            tables = list(self._tables.values())
+        if any(table.gone for table in tables):
             raise StorageError(f"the lake's folder {folder} is gone: put it back, or mount its disk again")
         place = next(place for place in (folder, *folder.parents) if place.exists())
         if not os.access(place, os.W_OK | os.X_OK):

@@ -81,9 +81,10 @@ class LakeTable:
         self._files: tuple[int, pl.DataFrame] | None = None
 
     @property
-    def opened(self) -> bool:
-        """Whether this process has found the table to be there."""
-        return self._table is not None
+    def gone(self) -> bool:
+        """Whether the table was there, on a local disk, and isn't any more."""
+        with self._guard:
+            return self._table is not None and not self._log_is_there(self._table)
 
     def state(self, app_id: str | None = None) -> TableState | None:
         """Return the newest version, None before the first append; `committed` is that of `app_id` in it."""
@@ -192,7 +193,7 @@ class LakeTable:
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError, TableNotFoundError
 
-        if self._table is not None and self._log_is_there():
+        if self._table is not None and self._log_is_there(self._table):
             try:
                 self._table.update_incremental()
                 if self._table.version() < self._opened + CHECKPOINT_EVERY:
@@ -214,9 +215,12 @@ class LakeTable:
         self._opened, self._was_there = self._table.version(), True
         return self._table
 
-    def _log_is_there(self) -> bool:
-        """Whether a local table's log is where it was; delta-rs takes a folder that is gone for one without news."""
-        return not self._local or Path(self.url, "_delta_log").is_dir()
+    def _log_is_there(self, table: "DeltaTable") -> bool:
+        """Whether a local table's log is where it was; delta-rs takes a folder that is gone for one without news.
+
+        A write that was under way makes the folders anew, so it is the newest commit that is looked for.
+        """
+        return not self._local or Path(self.url, "_delta_log", f"{table.version():020d}.json").exists()
 
     def _create(self) -> "DeltaTable":
         from deltalake import DeltaTable, Field, Schema

@@ -79,7 +79,7 @@ def test_a_scorer_that_is_held_up_says_how_far_it_is_behind(looked: Looked) -> N
 
 def test_a_lake_that_went_is_told_and_comes_back(looked: Looked) -> None:
     lake = looked.settings.data / "lake"
-    looked.until(lambda: (lake / "events" / "_delta_log").exists())
+    looked.until(lambda: (lake / "events" / "_delta_log" / f"{1:020d}.json").exists())
     away = lake.rename(lake.with_name("away"))
     fault = looked.faults()["lake"]
     assert fault is not None and str(lake) in fault  # in the words of whoever met it first
