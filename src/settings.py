@@ -166,6 +166,12 @@ class Settings(BaseSettings):
         " minutes behind, so that a service elsewhere can say when faultwatch is down; shown without its path.",
         json_schema_extra={"expected": "an address such as https://hc.example.com/ping/UUID"},
     )
+    api_requests_per_minute: Annotated[int, Unit("requests per sender and minute")] = Field(
+        default=3000, ge=1, description="How often one sender may ask the JSON API; above it the answer is 429."
+    )
+    sign_in_refusals_per_minute: Annotated[int, Unit("refusals per address and minute")] = Field(
+        default=20, ge=1, description="How often an address may fail to sign in, for whatever account, before it waits."
+    )
     notifications: bool = Field(default=True, description="Whether alerts are sent to channels; they are kept anyway.")
     notify_private_networks: str = Field(
         default="",

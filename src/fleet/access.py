@@ -490,7 +490,8 @@ def _read_cursor(cursor: str, order: tuple[Any, Any]) -> list[str | int]:
         values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         kinds = [column.type.python_type for column in order]
         if isinstance(values, list) and [type(value) for value in values] == kinds:
-            return values
+            if all(abs(value) < 2**63 for value in values if isinstance(value, int)):
+                return values
     except (binascii.Error, ValueError):
         pass
     raise ConfigError(f"cursor {cursor!r}: expected the `next` of the page before, asked for in the same order")

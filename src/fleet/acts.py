@@ -27,6 +27,7 @@ REASONS: Mapping[DismissReason, str] = {
 }
 MAX_TEXT = 500
 MAX_SILENCE_MS = 30 * 86_400_000
+MAX_AHEAD_MS = 3653 * 86_400_000
 
 
 class Acts:
@@ -108,6 +109,8 @@ class Acts:
         device = self._device(device_key)
         if until_ms is not None and until_ms <= max(from_ms, self._now_ms):
             raise ConfigError("maintenance has to end after it begins, and in the future")
+        if max(abs(from_ms - self._now_ms), abs((until_ms or from_ms) - self._now_ms)) > MAX_AHEAD_MS:
+            raise ConfigError("maintenance has to begin and end within ten years")
         reason = _text("reason", reason, may_be_empty=True)
         window = {"device_key": device_key, "from_ms": from_ms, "until_ms": until_ms, "reason": reason}
         same = select(models.Maintenance.id).where(
@@ -265,6 +268,6 @@ def _about(alert: models.Alert) -> dict[str, Json]:
 
 def _text(what: str, given: str, may_be_empty: bool = False) -> str:
     clean = " ".join(given.split())
-    if len(clean) > MAX_TEXT or not (clean or may_be_empty):
-        raise ConfigError(f"{what}: expected {'at most' if may_be_empty else '1 to'} {MAX_TEXT} characters")
+    if len(clean) > MAX_TEXT or not (clean or may_be_empty) or not clean.isprintable():
+        raise ConfigError(f"{what}: expected {'at most' if may_be_empty else '1 to'} {MAX_TEXT} printable characters")
     return clean

@@ -36,8 +36,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
+from sqlalchemy.exc import ArgumentError, DataError, InterfaceError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -66,11 +66,13 @@ def connect(url: str) -> Engine:
         if address.drivername == "postgresql+psycopg":
             engine = create_engine(address, pool_pre_ping=True, connect_args={"connect_timeout": 10})
             event.listen(engine, "begin", _begin_postgresql)
+            event.listen(engine, "handle_error", _refuse_value)
             return engine
         if address.get_backend_name() == "sqlite" and address.database not in (None, "", ":memory:"):
             engine = create_engine(address, connect_args={"timeout": BUSY_MS / 1000})
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
+            event.listen(engine, "handle_error", _refuse_value)
             return engine
     except (ArgumentError, NoSuchModuleError) as error:
         raise ConfigError(f"database_url {_without_password(url)!r} can't be read: {error}") from error
@@ -219,6 +221,16 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute("PRAGMA cache_size=-65536")
     cursor.close()
+
+
+def _refuse_value(context: ExceptionContext) -> None:
+    """Raise ConfigError where a value came from outside that no database can hold: that is no fault of ours."""
+    reason = context.original_exception
+    if isinstance(context.sqlalchemy_exception, DataError) or isinstance(reason, OverflowError | UnicodeEncodeError):
+        raise ConfigError(
+            "a value can't be kept: expected text without zero characters and half characters, and numbers that 64 bits"
+            " can hold"
+        ) from reason
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -120,6 +120,8 @@ def _notify(target: Target, what: Message, guard: Guard) -> None:
     sender = apprise.Apprise()
     if not sender.add(target.address):
         raise NotificationError("Apprise doesn't know the channel's address; remove the channel and add it again")
+    for plugin in sender:
+        plugin.redirects = False  # or a public host could send us on into a private network
     hosts = {getattr(plugin, name, None) for plugin in sender for name in ("host", "smtp_host")}
     guard.check_hosts(sorted(host for host in hosts if isinstance(host, str) and _is_host(host)))
     service = target.address.partition(":")[0]

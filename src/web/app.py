@@ -25,6 +25,7 @@ from .api import alerts, devices, events, fleet, quality, readings, rules
 from .assets import FOLDER, Assets, fingerprint
 from .feed import Feed
 from .identity import SignInNeeded
+from .limits import Bucket, Limits
 from .pages import acting, entry, looking
 from .pages import settings as settings_pages
 from .parts import Parts
@@ -90,7 +91,14 @@ def create_app(settings: Settings, engine: Engine, lake: Lake, published: Sequen
     app.add_exception_handler(RequestValidationError, _misread)
     app.add_exception_handler(Exception, _bug)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(
+        Limits,
+        api=API,
+        requests=Bucket(settings.api_requests_per_minute),
+        refusals=Bucket(settings.sign_in_refusals_per_minute),
+        refuse=_answer,
+    )
+    app.add_middleware(SecurityHeaders, https=settings.base_url.startswith("https:"))
     return app
 
 
@@ -150,7 +158,10 @@ def _answer(
         "way_out_words": "To the fleet",
     }
     state = request.app.state
-    return page(request, "error.html", Reader.of(request.cookies, state.parts.now_ms()), context, status)
+    answer = page(request, "error.html", Reader.of(request.cookies, state.parts.now_ms()), context, status)
+    if isinstance(headers, dict):
+        answer.headers.update(headers)
+    return answer
 
 
 def _to_sign_in(request: Request) -> Response:

@@ -50,7 +50,7 @@ def parse_resolution(text: str) -> int | None:
         return None
     if text == "auto":
         return AUTO_POINTS
-    if text.isascii() and text.isdigit() and 10 <= int(text) <= MAX_POINTS:
+    if text.isascii() and text.isdigit() and len(text) < 10 and 10 <= int(text) <= MAX_POINTS:
         return int(text)
     raise IngestError(f"resolution={text!r}: expected raw, auto, or a number of points from 10 to {MAX_POINTS:,}")
 

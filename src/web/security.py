@@ -31,12 +31,19 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 
+HTTPS_HEADERS = {"Strict-Transport-Security": "max-age=31536000"}
+"""Where people reach the dashboard by https: browsers keep to it for a year."""
+
 
 class SecurityHeaders:
-    """ASGI middleware: adds `HEADERS`, and keeps what a signed-in person saw out of caches."""
+    """ASGI middleware: adds `HEADERS`, and keeps what a signed-in person saw out of caches.
 
-    def __init__(self, app: ASGIApp) -> None:
+    `https`: people reach the dashboard by https.
+    """
+
+    def __init__(self, app: ASGIApp, https: bool = False) -> None:
         self.app = app
+        self._headers = {**HEADERS, **(HTTPS_HEADERS if https else {})}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; see RFC 9111 for no-store."""
@@ -47,7 +54,7 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=_raw(message))
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)

@@ -188,19 +188,22 @@ def test_maintenance_from_until_and_its_end(engine: Engine, fleet: Fleet, ada: P
     for _ in range(2):
         act(engine, ada, lambda acts: acts.maintenance(key, LATER, LATER + HOUR, "new bearing"))
     act(engine, ada, lambda acts: acts.maintenance(key, LATER + 5 * HOUR, None))
-    act(engine, ada, lambda acts: acts.maintenance(key, 0, LATER + HOUR))
+    act(engine, ada, lambda acts: acts.maintenance(key, LATER - 1000 * HOUR, LATER + HOUR))
     for _ in range(2):
         act(engine, ada, lambda acts: acts.end_maintenance(key), LATER + 1)
     with database.reading(engine) as session:
         windows = session.scalars(select(models.Maintenance).order_by(models.Maintenance.id)).all()
-        assert [(window.from_ms, window.until_ms) for window in windows] == [(LATER, LATER + 1), (0, LATER + 1)]
+        assert [(window.from_ms, window.until_ms) for window in windows] == [
+            (LATER, LATER + 1),
+            (LATER - 1000 * HOUR, LATER + 1),
+        ]
         kinds = [item.payload["what"] for item in events.after(session, 0)]
     assert kinds == ["maintenance"] * 3 + ["maintenance ended"]
     said = [(kind, payload.get("from_ms"), payload.get("until_ms")) for kind, _, payload in words(engine)]
     assert said[0] == ("maintenance", LATER, LATER + HOUR)
     assert said[1:] == [
         ("maintenance", LATER + 5 * HOUR, None),
-        ("maintenance", 0, LATER + HOUR),
+        ("maintenance", LATER - 1000 * HOUR, LATER + HOUR),
         ("maintenance_end", None, None),
     ]
 

@@ -227,3 +227,16 @@ def test_other_addresses_are_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="database_url") as caught:
         database.connect(url)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_value_that_no_column_can_hold_is_no_bug(database_url: str) -> None:
+    engine = database.connect(database_url)
+    database.migrate(engine)
+    with pytest.raises(ConfigError, match="can't be kept"), database.reading(engine) as session:
+        session.get(Device, 2**70)
+    with pytest.raises(ConfigError, match="can't be kept"), database.writing(engine) as session:
+        session.execute(insert(Owner).values(name="half \ud800", created_ms=1))
+    if engine.dialect.name == "postgresql":
+        with pytest.raises(ConfigError, match="zero characters"), database.writing(engine) as session:
+            session.execute(insert(Owner).values(name="zero \0", created_ms=1))
+    engine.dispose()

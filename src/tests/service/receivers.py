@@ -56,6 +56,8 @@ def receiver() -> Iterator[Receiver]:
             status = statuses.pop(0) if statuses else 200
             said = b"" if status == 200 else b"  out of\norder " + b"!" * 2000
             self.send_response(status)
+            if 300 <= status < 400:
+                self.send_header("Location", f"{state.url}/elsewhere")
             self.send_header("Content-Length", str(len(said)))
             self.end_headers()
             try:

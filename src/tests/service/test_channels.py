@@ -159,3 +159,28 @@ def test_a_trial_says_that_it_is_one() -> None:
     assert trial.title == "Test: Nordwind"
     assert trial.text.startswith("This is a test of the channel 'ops'; no device is affected.")
     assert "hush" not in repr(Target("webhook", "https://h", "hush"))
+
+
+def test_a_redirect_is_not_followed_by_webhook_or_apprise(taker: Receiver, client: httpx.Client) -> None:
+    taker.answers["/hook"] = taker.answers["/chat"] = [307, 307]
+    with pytest.raises(NotificationError, match="answered 307"):
+        channels.deliver(Target("webhook", f"{taker.url}/hook", "hush"), FIRING, 0, client, ANYWHERE)
+    address = taker.url.replace("http", "json", 1) + "/chat?redirect=yes"
+    with pytest.raises(NotificationError, match="could not deliver"):
+        channels.deliver(Target("apprise", address, None), FIRING, 0, client, ANYWHERE)
+    assert taker.paths() == ["/hook", "/chat"]
+
+
+def test_the_connection_goes_to_the_address_that_was_looked_at(taker: Receiver, client: httpx.Client) -> None:
+    port = taker.url.rpartition(":")[2]
+    target = Target("webhook", f"http://localhost:{port}/hook", "hush")
+    channels.deliver(target, FIRING, 0, client, ANYWHERE)
+    assert taker.got[0].headers["Host"] == f"localhost:{port}"
+    with pytest.raises(NotificationError, match="private network"):
+        channels.deliver(target, FIRING, 0, client, Guard())
+
+
+def test_apprise_is_kept_out_of_private_networks_too(client: httpx.Client) -> None:
+    for address in ("json://127.0.0.1/a", "mailto://localhost/?from=a@example.org&to=b@example.org"):
+        with pytest.raises(NotificationError, match="private network"):
+            channels.deliver(Target("apprise", address, None), FIRING, 0, client, Guard())

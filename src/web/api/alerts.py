@@ -13,6 +13,7 @@ from ...fleet.database import writing
 from ...fleet.models import Severity
 from ...fleet.views import AlertQuery, AlertTab
 from ..identity import Acting, Reading, Visitor, access_of
+from ..ids import AlertId
 from ..parts import parts
 from ..ranges import parse_time
 from ..words import iso
@@ -58,14 +59,14 @@ def alerts(
 
 
 @router.get("/alerts/{alert_id}", summary="An alert", responses=models.PROBLEMS)
-def alert(request: Request, visitor: Reading, alert_id: int) -> models.AlertDetail:
+def alert(request: Request, visitor: Reading, alert_id: AlertId) -> models.AlertDetail:
     """One alert with what happened to it."""
     with access_of(parts(request), visitor) as access:
         return _detail(request, access, alert_id)
 
 
 @router.post("/alerts/{alert_id}/acknowledge", summary="Acknowledge", responses=models.ACT_PROBLEMS)
-def acknowledge(request: Request, visitor: Acting, alert_id: int) -> models.AlertDetail:
+def acknowledge(request: Request, visitor: Acting, alert_id: AlertId) -> models.AlertDetail:
     """Say that somebody looks after it."""
     with writing(parts(request).engine) as session:
         _acts(request, session, visitor).acknowledge(alert_id)
@@ -73,7 +74,7 @@ def acknowledge(request: Request, visitor: Acting, alert_id: int) -> models.Aler
 
 
 @router.post("/alerts/{alert_id}/silence", summary="Silence", responses=models.ACT_PROBLEMS)
-def silence(request: Request, visitor: Acting, alert_id: int, told: models.Silence) -> models.AlertDetail:
+def silence(request: Request, visitor: Acting, alert_id: AlertId, told: models.Silence) -> models.AlertDetail:
     """Notify nobody of it until a time."""
     with writing(parts(request).engine) as session:
         _acts(request, session, visitor).silence(alert_id, parse_time("until", told.until))
@@ -81,7 +82,7 @@ def silence(request: Request, visitor: Acting, alert_id: int, told: models.Silen
 
 
 @router.post("/alerts/{alert_id}/confirm", summary="Confirm a fault", responses=models.ACT_PROBLEMS)
-def confirm(request: Request, visitor: Acting, alert_id: int, told: models.Confirm) -> models.AlertDetail:
+def confirm(request: Request, visitor: Acting, alert_id: AlertId, told: models.Confirm) -> models.AlertDetail:
     """Say that the device is faulty, and how; it stays so until repaired."""
     with writing(parts(request).engine) as session:
         _acts(request, session, visitor).confirm(alert_id, told.kind)
@@ -89,7 +90,7 @@ def confirm(request: Request, visitor: Acting, alert_id: int, told: models.Confi
 
 
 @router.post("/alerts/{alert_id}/repaired", summary="Repaired", responses=models.ACT_PROBLEMS)
-def repaired(request: Request, visitor: Acting, alert_id: int) -> models.AlertDetail:
+def repaired(request: Request, visitor: Acting, alert_id: AlertId) -> models.AlertDetail:
     """Say that the alert's device works again: ends its alerts and fault reports, and lets its baseline relearn."""
     with writing(parts(request).engine) as session:
         access = Access(session, visitor.principal)
@@ -102,7 +103,7 @@ def repaired(request: Request, visitor: Acting, alert_id: int) -> models.AlertDe
 
 
 @router.post("/alerts/{alert_id}/dismiss", summary="Dismiss", responses=models.ACT_PROBLEMS)
-def dismiss(request: Request, visitor: Acting, alert_id: int, told: models.Dismiss) -> models.AlertDetail:
+def dismiss(request: Request, visitor: Acting, alert_id: AlertId, told: models.Dismiss) -> models.AlertDetail:
     """Say that it is no fault, and why."""
     with writing(parts(request).engine) as session:
         _acts(request, session, visitor).dismiss(alert_id, told.reason, told.note)

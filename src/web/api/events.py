@@ -8,7 +8,9 @@ from starlette.responses import StreamingResponse
 
 from ...exceptions import IngestError
 from ..identity import Reading
+from ..ids import MOST
 from ..parts import parts
+from . import models
 
 router = APIRouter(tags=["events"])
 
@@ -17,13 +19,13 @@ router = APIRouter(tags=["events"])
     "/events",
     summary="News as they come",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {}}}},
+    responses={**models.PROBLEMS, 200: {"content": {"text/event-stream": {}}}},
 )
 async def events(
     request: Request,
     visitor: Reading,
     after: Annotated[
-        int | None, Query(ge=0, description="id of the last event seen; or the header Last-Event-ID")
+        int | None, Query(ge=0, le=MOST, description="id of the last event seen; or the header Last-Event-ID")
     ] = None,
 ) -> StreamingResponse:
     """Server-sent events: `alert` and `device` as they happen, `fleet` when the loop has published.
@@ -32,7 +34,7 @@ async def events(
     """
     given = request.headers.get("last-event-id")
     if given:
-        if not (given.isascii() and given.isdigit()):
+        if not (given.isascii() and given.isdigit() and len(given) < 19):
             raise IngestError(f"Last-Event-ID {given!r}: expected the id of an event, a whole number")
         after = int(given)
     stream = parts(request).feed.stream(visitor.principal.only_owner, after)

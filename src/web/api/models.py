@@ -1,11 +1,9 @@
 """What the API answers and takes, as OpenAPI describes it."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import Path
 from pydantic import BaseModel, Field
 
-Id = Annotated[int, Path(ge=1, le=2**31 - 1)]
 Status = Literal["learning", "healthy", "suspect", "faulty", "silent", "maintenance"]
 
 
@@ -272,11 +270,13 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     for status, words in (
         (400, "can't be read"),
         (401, "sign in, or send a read token"),
+        (403, "may not"),
         (404, "there is no such thing"),
+        (409, "not as things stand: it is over, or there are several of that name"),
+        (413, "the body is too large"),
+        (422, "a parameter makes no sense"),
+        (429, "too many requests; Retry-After says when to try again"),
+        (503, "the storage doesn't answer; try again"),
     )
 }
-ACT_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    **PROBLEMS,
-    403: {"model": ProblemModel, "description": "may not", "content": {"application/problem+json": {}}},
-    409: {"model": ProblemModel, "description": "it is over", "content": {"application/problem+json": {}}},
-}
+ACT_PROBLEMS = PROBLEMS

@@ -18,6 +18,7 @@ from ..ranges import MEDIA, Format, TimeRange, choose_format, parse_range, parse
 from ..rows import device_rows
 from ..series import Series, series
 from ..words import iso
+from . import models
 
 router = APIRouter(tags=["readings"])
 MOST_JSON_ROWS = 200_000
@@ -27,10 +28,11 @@ MOST_JSON_ROWS = 200_000
     "/devices/{device_id:path}/readings",
     summary="Readings of a device",
     responses={
+        **models.PROBLEMS,
         200: {
             "description": "JSON in columns, CSV, or an Arrow IPC stream",
             "content": {"application/json": {}, "text/csv": {}, "application/vnd.apache.arrow.stream": {}},
-        }
+        },
     },
 )
 def readings(

@@ -10,6 +10,7 @@ from ...fleet.administration import Administration
 from ...fleet.database import writing
 from ...fleet.rules import NewRule
 from ..identity import Acting, Reading, access_of
+from ..ids import Id
 from ..parts import parts
 from . import models, shown
 
@@ -30,7 +31,7 @@ def rules(
 
 
 @router.get("/rules/{rule_id}", summary="A rule", responses=models.PROBLEMS)
-def rule(request: Request, visitor: Reading, rule_id: models.Id) -> models.Rule:
+def rule(request: Request, visitor: Reading, rule_id: Id) -> models.Rule:
     """One rule that is in force."""
     with access_of(parts(request), visitor) as access:
         return shown.rule(access.rule(rule_id))
@@ -58,7 +59,7 @@ def add_rule(request: Request, visitor: Acting, told: models.NewRule) -> models.
 
 
 @router.post("/rules/{rule_id}/remove", summary="Take a rule back", responses=models.ACT_PROBLEMS)
-def remove_rule(request: Request, visitor: Acting, rule_id: models.Id) -> models.Rule:
+def remove_rule(request: Request, visitor: Acting, rule_id: Id) -> models.Rule:
     """Take a rule back; its open alerts end."""
     web = parts(request)
     with writing(web.engine) as session:

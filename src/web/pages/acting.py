@@ -16,6 +16,7 @@ from ...fleet.database import writing
 from ...fleet.views import AlertView
 from .. import alert_words
 from ..identity import Looking, Visitor, must_match
+from ..ids import AlertId, AlertNumber
 from ..parts import parts
 from ..ranges import parse_time
 from ..render import see_other
@@ -56,7 +57,7 @@ def bulk(
     request: Request,
     form: Sent,
     act: Annotated[str, Form()],
-    ids: Annotated[list[int], Form()] = [],  # noqa: B006 - FastAPI copies it
+    ids: Annotated[list[AlertNumber], Form()] = [],  # noqa: B006 - FastAPI copies it
     minutes: Annotated[int, Form()] = 60,
     reason: Annotated[str, Form()] = "normal_operation",
 ) -> Response:
@@ -91,33 +92,33 @@ def _bulk_act(acts: Acts, act: str, alert_id: int, until_ms: int, reason: str) -
 
 
 @router.post("/alerts/{alert_id}/acknowledge")
-def acknowledge(request: Request, form: Sent, alert_id: int) -> Response:
+def acknowledge(request: Request, form: Sent, alert_id: AlertId) -> Response:
     """Somebody looks after it."""
     return _one(request, form, alert_id, lambda acts, _: acts.acknowledge(alert_id), "{}: acknowledged.")
 
 
 @router.post("/alerts/{alert_id}/silence")
-def silence(request: Request, form: Sent, alert_id: int, minutes: Annotated[int, Form()] = 60) -> Response:
+def silence(request: Request, form: Sent, alert_id: AlertId, minutes: Annotated[int, Form()] = 60) -> Response:
     """Nobody is notified for so many minutes."""
     said = f"{{}}: silenced for {duration(minutes * MINUTE_MS)}."
     return _one(request, form, alert_id, lambda acts, now: acts.silence(alert_id, now + minutes * MINUTE_MS), said)
 
 
 @router.post("/alerts/{alert_id}/end-silence")
-def end_silence(request: Request, form: Sent, alert_id: int) -> Response:
+def end_silence(request: Request, form: Sent, alert_id: AlertId) -> Response:
     """Notices go out again."""
     return _one(request, form, alert_id, lambda acts, _: acts.end_silence(alert_id), "{}: no longer silenced.")
 
 
 @router.post("/alerts/{alert_id}/confirm")
-def confirm(request: Request, form: Sent, alert_id: int, kind: Annotated[str, Form()]) -> Response:
+def confirm(request: Request, form: Sent, alert_id: AlertId, kind: Annotated[str, Form()]) -> Response:
     """The device is faulty, in this way."""
     said = f"{{}}: {alert_words.fault_label(kind).lower()} confirmed. It is faulty until repaired."
     return _one(request, form, alert_id, lambda acts, _: acts.confirm(alert_id, kind), said)
 
 
 @router.post("/alerts/{alert_id}/dismiss")
-def dismiss(request: Request, form: Sent, alert_id: int, reason: Annotated[str, Form()]) -> Response:
+def dismiss(request: Request, form: Sent, alert_id: AlertId, reason: Annotated[str, Form()]) -> Response:
     """It is no fault, for a reason."""
     chosen = _reason(reason)
     said = f"{{}}: dismissed, {REASONS[chosen]}."
@@ -125,7 +126,7 @@ def dismiss(request: Request, form: Sent, alert_id: int, reason: Annotated[str, 
 
 
 @router.post("/alerts/{alert_id}/repaired")
-def repaired(request: Request, form: Sent, alert_id: int) -> Response:
+def repaired(request: Request, form: Sent, alert_id: AlertId) -> Response:
     """The alert's device works again."""
     with _acting(request, form) as (access, acts, _):
         alert = access.alert(alert_id)

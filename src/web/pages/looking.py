@@ -12,6 +12,7 @@ from ..device_view import Asked, device_page
 from ..devices_view import Filters, devices_page
 from ..fleet_view import fleet_view
 from ..identity import Looking, access_of
+from ..ids import ChosenAlert
 from ..inbox_view import inbox
 from ..parts import parts
 from ..quality_view import quality_page
@@ -78,7 +79,7 @@ def alerts(
     request: Request,
     visitor: Looking,
     tab: AlertTab | None = None,
-    chosen: int | None = None,
+    chosen: ChosenAlert = None,
     cursor: str | None = None,
 ) -> Response:
     """The inbox, and the chosen alert beside it."""
@@ -104,6 +105,6 @@ def quality(request: Request, visitor: Looking, owner: str = "") -> Response:
 def _id(name: str, text: str) -> int | None:
     if not text:
         return None
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise IngestError(f"{name}={text!r}: expected a number")
     return int(text)

@@ -17,6 +17,7 @@ from ...fleet.models import SEVERITIES, Comparison, Role, Severity, TokenScope
 from ...fleet.rules import NewRule
 from ...fleet.secrets import open_secrets
 from ..identity import Looking, Visitor
+from ..ids import AlertId, Id
 from ..parts import Parts, parts
 from ..ranges import parse_time
 from ..render import see_other
@@ -64,7 +65,7 @@ def add_user(
 
 
 @router.post("/settings/people/{user_id}/password")
-def set_password(request: Request, form: Sent, user_id: int, password: Text = "") -> Response:
+def set_password(request: Request, form: Sent, user_id: Id, password: Text = "") -> Response:
     """Give an account another password."""
     return _with_password(
         request,
@@ -76,7 +77,7 @@ def set_password(request: Request, form: Sent, user_id: int, password: Text = ""
 
 
 @router.post("/settings/people/{user_id}/role")
-def set_role(request: Request, form: Sent, user_id: int, role: Text = "", owner: Text = "") -> Response:
+def set_role(request: Request, form: Sent, user_id: Id, role: Text = "", owner: Text = "") -> Response:
     """Give an account another role."""
 
     def act(acts: Administration) -> str:
@@ -87,7 +88,7 @@ def set_role(request: Request, form: Sent, user_id: int, role: Text = "", owner:
 
 
 @router.post("/settings/people/{user_id}/disable")
-def disable_user(request: Request, form: Sent, user_id: int) -> Response:
+def disable_user(request: Request, form: Sent, user_id: Id) -> Response:
     """Let an account no longer sign in."""
     return _acted(
         request,
@@ -99,7 +100,7 @@ def disable_user(request: Request, form: Sent, user_id: int) -> Response:
 
 
 @router.post("/settings/people/{user_id}/enable")
-def enable_user(request: Request, form: Sent, user_id: int) -> Response:
+def enable_user(request: Request, form: Sent, user_id: Id) -> Response:
     """Let a disabled account sign in again."""
     return _acted(
         request, form, "people", {}, lambda acts: f"{acts.set_user_disabled(user_id, False).email} may sign in again."
@@ -151,7 +152,7 @@ def add_token(
 
 
 @router.post("/settings/tokens/{token_id}/revoke")
-def revoke_token(request: Request, form: Sent, token_id: int) -> Response:
+def revoke_token(request: Request, form: Sent, token_id: Id) -> Response:
     """End a token."""
 
     def act(acts: Administration) -> str:
@@ -196,34 +197,34 @@ def add_channel(
 
 
 @router.post("/settings/channels/{channel_id}/remove")
-def remove_channel(request: Request, form: Sent, channel_id: int) -> Response:
+def remove_channel(request: Request, form: Sent, channel_id: Id) -> Response:
     """Remove a channel and what was on its way to it."""
     return _said(request, form, "channels", lambda acts: acts.remove_channel(channel_id), "The channel is removed.")
 
 
 @router.post("/settings/channels/{channel_id}/disable")
-def disable_channel(request: Request, form: Sent, channel_id: int) -> Response:
+def disable_channel(request: Request, form: Sent, channel_id: Id) -> Response:
     """Let a channel rest."""
     words = "The channel rests: what is on its way waits, and nothing new is queued."
     return _said(request, form, "channels", lambda acts: acts.set_channel_disabled(channel_id, True), words)
 
 
 @router.post("/settings/channels/{channel_id}/enable")
-def enable_channel(request: Request, form: Sent, channel_id: int) -> Response:
+def enable_channel(request: Request, form: Sent, channel_id: Id) -> Response:
     """Let a channel be told again."""
     words = "The channel is told again."
     return _said(request, form, "channels", lambda acts: acts.set_channel_disabled(channel_id, False), words)
 
 
 @router.post("/settings/channels/{channel_id}/test")
-def try_channel(request: Request, form: Sent, channel_id: int) -> Response:
+def try_channel(request: Request, form: Sent, channel_id: Id) -> Response:
     """Send a test message, on the way that alerts go."""
     words = "A test is on its way."
     return _said(request, form, "channels", lambda acts: acts.try_channel(channel_id), words)
 
 
 @router.post("/settings/notices/{notice_id}/again")
-def try_again(request: Request, form: Sent, notice_id: int) -> Response:
+def try_again(request: Request, form: Sent, notice_id: AlertId) -> Response:
     """Send a notice that was given up."""
     words = "The notice is on its way again."
     return _said(request, form, "channels", lambda acts: acts.try_again(notice_id), words)
@@ -233,7 +234,7 @@ def try_again(request: Request, form: Sent, notice_id: int) -> Response:
 
 
 @router.post("/settings/types/{type_id}/silence")
-def set_silence(request: Request, form: Sent, type_id: int, intervals: Whole = 0) -> Response:
+def set_silence(request: Request, form: Sent, type_id: Id, intervals: Whole = 0) -> Response:
     """Say when a device of a type counts as silent."""
     words = f"A device of this type is silent after {intervals} intervals without a reading."
     return _said(request, form, "types", lambda acts: acts.set_silent_after(type_id, intervals), words)
@@ -275,7 +276,7 @@ def add_rule(
 
 
 @router.post("/settings/rules/{rule_id}/remove")
-def remove_rule(request: Request, form: Sent, rule_id: int) -> Response:
+def remove_rule(request: Request, form: Sent, rule_id: Id) -> Response:
     """Take a rule back."""
     words = "The rule is taken back; its open alerts end."
     return _said(request, form, "rules", lambda acts: acts.remove_rule(rule_id), words)
