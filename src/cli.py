@@ -28,6 +28,7 @@ class Commands(LazyGroup):
         "owners": Lazy("fleet.cli:owners", "List and add the organisations that own devices."),
         "restore": Lazy("operations.restore:restore", "Make a data folder of a backup."),
         "rules": Lazy("fleet.cli_rules:rules", "Say past which values owners want an alert."),
+        "send": Lazy("operations.send:send", "Send files of readings to a running service, as devices do."),
         "serve": Lazy("serve:serve", "Take in readings, judge them, and show the dashboard."),
         "settings": Lazy("cli:settings", "Show every setting, its value and where it came from."),
         "simulate": Lazy(

@@ -28,6 +28,7 @@ BY_READING, BY_TIME, BY_SITE, BY_CAP = int(Cause.READING), int(Cause.TIME), int(
 BY_MAINTENANCE, BY_SEVERITY, BY_COUNT = int(Cause.MAINTENANCE), int(Cause.SEVERITY), int(Cause.COUNT)
 BY_DISMISSAL, BY_REPAIR = int(Cause.DISMISSED), int(Cause.REPAIRED)
 BY_CONFIRMATION, BY_NEW_NORMAL, BY_RULE = int(Cause.CONFIRMED), int(Cause.NEW_NORMAL), int(Cause.RULE)
+BY_LIVE = int(Cause.LIVE)
 DISMISS, REPAIR, CONFIRM, NEW_NORMAL = (
     int(word) for word in (WordKind.DISMISS, WordKind.REPAIRED, WordKind.CONFIRM, WordKind.NEW_NORMAL)
 )
@@ -189,6 +190,15 @@ def _emit(w: World, e: Record, origin: int, to: int, when: When, cause: int) -> 
 @_inlined
 def _update(w: World, e: Record, when: When, cause: int) -> None:
     _emit(w, e, e["stage"], e["stage"], when, cause)
+
+
+@_inlined
+def _comes_live(e: Record, when: When) -> bool:
+    """Whether a reading makes an open alert, so far one of backfilled rows, one that people are told of."""
+    if e["stage"] != FIRING or not when.live or not e["marks"] & HISTORIC:
+        return False
+    e["marks"] &= ~HISTORIC & 255
+    return True
 
 
 @_inlined
@@ -372,7 +382,9 @@ def _anomaly(w: World, d: Record, slot: int, ts: int, score: float, levels: Leve
             _fire_anomaly(w, e, d, when, grave)
         else:
             e["severity"] = CRITICAL
-            _update(w, e, when, BY_SEVERITY)
+            _update(w, e, when, BY_LIVE if _comes_live(e, when) else BY_SEVERITY)
+    elif score >= levels.enter and _count(past) >= w.config[0]["anomaly_k"] and _comes_live(e, when):
+        _update(w, e, when, BY_LIVE)
 
 
 @_inlined
@@ -388,6 +400,8 @@ def _bad_sensor(w: World, e: Record, d: Record, condition: int, ts: int, when: W
         _pend(w, e, when, BY_READING)
     if e["stage"] == PENDING and ts - e["since"] >= w.config[0]["sensor_intervals"] * d["interval_ms"]:
         _fire_device(w, e, d, when, BY_READING)
+    elif _comes_live(e, when):
+        _update(w, e, when, BY_LIVE)
 
 
 @_inlined
@@ -457,6 +471,8 @@ def _past_rule(w: World, e: Record, d: Record, r: Record, ts: int, gap: int, whe
         _pend(w, e, when, BY_READING)
     if e["stage"] == PENDING and (e["marks"] & HELD or ts - e["since"] >= r["hold_ms"]):
         _fire_device(w, e, d, when, BY_READING)
+    elif _comes_live(e, when):
+        _update(w, e, when, BY_LIVE)
 
 
 @_inlined

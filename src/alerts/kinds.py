@@ -45,10 +45,10 @@ class Condition(IntEnum):
 class Mark(IntFlag):
     """What else is true of an alert.
 
-    HISTORIC: it opened in backfilled rows, so nobody was told. FLAPPING: it came too often within an hour.
-    MAINTENANCE: the device is in maintenance. CONFIRMED: an operator said it is true. OVER_BUDGET: opened as
-    info because the owner's budget of the day was used up. HELD: it would fire, were it not for the hourly
-    cap or maintenance.
+    HISTORIC: it opened in backfilled rows and no live one bore it out, so nobody was told. FLAPPING: it came too
+    often within an hour. MAINTENANCE: the device is in maintenance. CONFIRMED: an operator said it is true.
+    OVER_BUDGET: opened as info because the owner's budget of the day was used up. HELD: it would fire, were it not
+    for the hourly cap or maintenance.
     """
 
     HISTORIC = 1
@@ -65,7 +65,7 @@ class Cause(IntEnum):
     READING: a row. TIME: a due time passed. DISMISSED, REPAIRED, CONFIRMED, NEW_NORMAL: an operator's word.
     SITE: the site's alert took a device's silent alert over, or gave it back. CAP: held back by the hourly cap.
     MAINTENANCE: held back, marked or unmarked. SEVERITY: it got worse. COUNT: more devices of the site fell silent.
-    RULE: the owner's rule was changed or removed.
+    RULE: the owner's rule was changed or removed. LIVE: a live reading bears out what opened in backfilled rows.
     """
 
     READING = 0
@@ -80,6 +80,7 @@ class Cause(IntEnum):
     SEVERITY = 9
     COUNT = 10
     RULE = 11
+    LIVE = 12
 
 
 class WordKind(IntEnum):

@@ -70,8 +70,8 @@ def record(
     """Write what record `seq` of a shard's log caused, and that it is applied; return an alert id per change.
 
     Everything or nothing, with `database.applying`. A record that is applied already has no effect. None stands
-    for a change of an alert that a person had closed before the engine heard of it. A firing while one is open,
-    which the engine doesn't do, counts as an update.
+    for a change of an alert that a person had closed before the engine heard of it. A live firing while a historic
+    alert is open makes that one live: people are told of it. Any other while one is open counts as an update.
     """
     if seq <= watermarks.read(session, shard).applied_seq:
         return [None] * len(changes)
@@ -123,8 +123,9 @@ class _Book:
             self._steps.append((entry, change, "resolved"))
         elif entry is not None:
             worse = rank(change.severity) > rank(entry.row["severity"])
-            entry.row |= _known_now(change, entry.row)
-            self._steps.append((entry, change, "worse" if worse else "changed"))
+            comes_live = change.to_state == "firing" and entry.row["historic"] and not change.historic
+            entry.row |= _known_now(change, entry.row) | ({"historic": False} if comes_live else {})
+            self._steps.append((entry, change, "fired" if comes_live else "worse" if worse else "changed"))
         self._entries.append(entry)
 
     def write(self) -> list[int | None]:
@@ -301,6 +302,7 @@ _ENGINES = (
     "model_version",
     "resolved_ms",
     "resolution",
+    "historic",
 )
 """Columns the engine decides; the others of an open alert are people's."""
 

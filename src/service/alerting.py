@@ -307,7 +307,7 @@ def _for_people(transition: engine.Transition) -> bool:
 
 
 def _to_state(transition: engine.Transition) -> Literal["firing", "resolved", "update"]:
-    if transition.is_update:
+    if transition.is_update and transition.cause is not engine.Cause.LIVE:
         return "update"
     return "firing" if transition.to_state is engine.State.FIRING else "resolved"
 

@@ -46,7 +46,7 @@ class Message(msgspec.Struct, frozen=True):
         if self.payload["event"] == "test":
             return "\n".join([*lines, self.link])
         if self.payload["event"] == "resolved":
-            ended = f" ({alert['resolution']})" if alert["resolution"] else ""
+            ended = f" ({alert['resolution']})" if alert["resolution"] not in (None, "reading") else ""
             lines.append(f"Over since {_minute(self.payload['at'])}{ended}.")
         else:
             lines.append(f"Since {_minute(alert['first_signs'] or alert['fired'])}.")

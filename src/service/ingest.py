@@ -23,7 +23,7 @@ from ..telemetry.files import FileChunk, read_chunks
 from ..telemetry.lake import Lake
 from ..telemetry.log import is_in_use
 from ..telemetry.mapping import Mapping, encode_mapping
-from ..telemetry.readings import Readings, concat
+from ..telemetry.readings import Readings, concat, rank_within
 from ..telemetry.records import BadRow
 from . import backfill
 from .shard import Shard
@@ -40,7 +40,7 @@ class Order:
     """What is to be taken in: files and how to read them, their type and owner.
 
     The first `learn` rows of each device teach the type and aren't judged; 0: none do, beyond what the type still
-    lacks.
+    lacks. Only the first `first` rows of each device are taken in; 0: all.
     """
 
     paths: tuple[Path, ...]
@@ -48,6 +48,7 @@ class Order:
     type_id: int
     owner_id: int
     learn: int = 0
+    first: int = 0
 
 
 class Progress(Protocol):
@@ -103,6 +104,7 @@ def _alone(data: Path) -> Iterator[None]:
 
 def _file_hash(order: Order) -> str:
     how = f"{encode_mapping(order.mapping)!r} {order.type_id} {order.owner_id} {order.learn}"
+    how += f" first {order.first}" if order.first else ""
     return backfill.hash_files(order.paths, how)
 
 
@@ -160,7 +162,8 @@ class _Reader:
                 f"{_name_of(self._order.paths)} holds no row that can be taken: {self.bad.total():,} bad ones{first}."
                 " Check the mapping and the type"
             )
-        return concat(parts)
+        readings = concat(parts)
+        return readings.take(rank_in_time(readings) < self._order.first) if self._order.first else readings
 
     def _file(self, path: Path) -> Iterator[Readings]:
         rows = 0
@@ -223,6 +226,14 @@ def _see_through(
             job = backfill_jobs.get(session, job.id)
         progress.judged(job.rows_done, total)
     return job
+
+
+def rank_in_time(readings: Readings) -> np.ndarray:
+    """How many rows of the same device are earlier than each, int64 (n,)."""
+    order = np.lexsort((readings.ts, readings.keys))
+    rank = np.empty(len(order), np.int64)
+    rank[order] = rank_within(readings.keys[order])
+    return rank
 
 
 def _name_of(paths: Sequence[Path]) -> str:

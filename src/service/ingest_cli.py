@@ -50,6 +50,9 @@ def ingest(
             min=0, help="Learn what is normal from the first so many rows of each device, and judge those after them."
         ),
     ] = 0,
+    first: Annotated[
+        int, typer.Option(min=0, help="Take in only the first so many rows of each device. Default: all.")
+    ] = 0,
     data: DataOption = None,
 ) -> None:
     """Take in files of readings, of any age: they are kept, judged and shown, and nobody is notified.
@@ -61,19 +64,21 @@ def ingest(
     from ..telemetry.lake import Lake
     from ..telemetry.tables import head
     from . import ingest as work
+    from .model_store import ModelStore
 
     for path in files:
         head(path)
     with opened(data) as (settings, engine):
         configure(settings)
         entry = _type_meant(engine, type_name)
-        how = _mapping(mapping, files[0], entry.device_type)
+        how = mapping_meant(mapping, files[0], entry.device_type)
         order = work.Order(
             paths=tuple(sorted({path.resolve() for path in files})),
             mapping=how,
             type_id=entry.type_id,
             owner_id=_owner(engine, owner),
             learn=learn,
+            first=first,
         )
         lake = Lake(settings.lake_url, settings.storage_options())
         with _bars() as bars:
@@ -82,7 +87,8 @@ def ingest(
         for row in report.examples[:MOST_EXAMPLES]:
             typer.echo(f"  {row.message}", err=True)
         if not report.again and not report.job.scored:
-            typer.echo(_not_judged(settings, entry.device_type, report, learn), err=True)
+            learnt = ModelStore(settings.data / "models", engine).champion(entry.type_id) is not None
+            typer.echo(_not_judged(settings, entry.device_type, learnt, learn), err=True)
 
 
 def _type_meant(engine: "Engine", name: str | None) -> "TypeEntry":
@@ -118,7 +124,7 @@ def _owner(engine: "Engine", name: str | None) -> int:
     return owner_id
 
 
-def _mapping(path: Path | None, sample: Path, device_type: "DeviceType") -> "Mapping":
+def mapping_meant(path: Path | None, sample: Path, device_type: "DeviceType") -> "Mapping":
     """The mapping in a file, or the one that the sample's columns suggest for this type."""
     from ..telemetry.infer import mapping_for
     from ..telemetry.mapping import decode_mapping
@@ -178,7 +184,9 @@ def _summary(report: "Report") -> str:
     return "; ".join(said)
 
 
-def _not_judged(settings: "Settings", device_type: "DeviceType", report: "Report", learn: int) -> str:
+def _not_judged(settings: "Settings", device_type: "DeviceType", learnt: bool, learn: int) -> str:
+    if learnt:
+        return f"type {device_type.name!r} has learnt what is normal; readings that come from now on are judged"
     what = f"no reading was judged: type {device_type.name!r} has not learnt yet what is normal."
     if learn:
         return f"{what} {learn:,} rows a device are too few, or the files end there: try more files or another --learn"

@@ -127,6 +127,18 @@ def test_backfilled_rows_open_historic_alerts_by_their_own_time_and_the_state_ca
     assert (over.historic, over.marks, over.to_state) == (False, Mark.HISTORIC, State.RESOLVED)
 
 
+def test_a_historic_alert_that_live_readings_bear_out_is_told_of_once() -> None:
+    fleet = Fleet()
+    for minute in range(3):
+        fleet.send(0, ODD, ts=START - HOUR + minute * MINUTE, live=False)
+    assert fleet.run([CALM, CALM]) == [], "calm ones bear nothing out"
+    told, worse = fleet.run([ODD, ODD, GRAVE, GRAVE, GRAVE])
+    assert moves([told, worse]) == [(A, F, F)] * 2
+    assert (told.cause, told.historic, told.marks, told.severity) == (Cause.LIVE, False, 0, Severity.WARNING)
+    assert told.first_signs_ms == START - HOUR
+    assert (worse.cause, worse.severity) == (Cause.SEVERITY, Severity.CRITICAL)
+
+
 def test_historic_alerts_use_no_budget() -> None:
     fleet = Fleet(30)
     for minute in range(3):

@@ -140,3 +140,5 @@ def test_backfilled_readings_fire_by_their_own_time() -> None:
         fleet.send(present=ALL if minute < 2 else 0b0111, ts=then + minute * MINUTE, live=False)
     (fired,) = firings(fleet.seen)
     assert (fired.historic, fired.first_signs_ms, fired.at_ms) == (True, then + 2 * MINUTE, then + 32 * MINUTE)
+    assert minutes(fleet, 3, present=0b0111) == [(S, F, F)], "live readings bear it out: told of, once"
+    assert not fleet.seen[-1].historic

@@ -179,6 +179,8 @@ def test_a_late_row_and_a_backfilled_one() -> None:
     assert send(fleet, 99.0, ts=fleet.now - MINUTE) == []
     [fired] = firings(send(fleet, 13.0, ts=fleet.now + 1, live=False))
     assert fired.historic
+    [told] = send(fleet, 13.0, ts=fleet.now + 2)
+    assert (told.cause, told.historic, told.from_state) == (Cause.LIVE, False, told.to_state)
 
 
 def test_what_makes_no_sense_is_refused_and_changes_nothing() -> None:

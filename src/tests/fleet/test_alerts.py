@@ -321,3 +321,17 @@ def emptied(engine: Engine) -> Fleet:
     pump, _ = registry.add_type(None, PUMP, NOW_MS)
     made = registry.register(owner_id, [("pump-1", pump, None), ("pump-2", pump, None)], NOW_MS)
     return Fleet(registry, owner_id, owner_id, pump, {(owner_id, entry.device_id): entry.key for entry in made})
+
+
+def test_a_historic_alert_that_comes_live_is_told_of(engine: Engine, fleet: Fleet) -> None:
+    channel = add_channel(engine, fleet.north)
+    [alert_id] = record(engine, 1, firing(fleet, historic=True))
+    record(engine, 2, firing(fleet, historic=True, to_state="update", severity="critical"))
+    record(engine, 3, firing(fleet, to_state="update"))
+    assert told(engine) == []
+    assert record(engine, 4, firing(fleet, at_ms=NOW_MS + MINUTE)) == [alert_id]
+    assert told(engine) == [(channel, "firing")]
+    record(engine, 5, firing(fleet, at_ms=NOW_MS + 2 * MINUTE))
+    assert told(engine) == [(channel, "firing")]
+    with database.reading(engine) as session:
+        assert not session.scalars(select(models.Alert)).one().historic

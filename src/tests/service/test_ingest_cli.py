@@ -81,6 +81,16 @@ def test_files_that_end_before_the_type_has_learnt_name_the_option(folder: Path)
     assert "--learn N" in beside
 
 
+def test_the_first_rows_alone_teach_the_type(folder: Path) -> None:
+    run("types", "add", "pump.json")
+    arguments = ("ingest", "pumps.csv", "--mapping", "mapping.json", "--owner", "My lab", "--learn", "150")
+    said, beside = run(*arguments, "--first", "150")
+    assert said == "600 readings of 4 devices taken in, 0 judged, 0 alerts\n"
+    assert "type 'pump' has learnt what is normal; readings that come from now on are judged" in beside
+    said, _ = run(*arguments)
+    assert "taken in before" not in said, "all of the file is another job"
+
+
 def test_bad_rows_are_counted_and_the_first_ones_told(folder: Path) -> None:
     run("types", "add", "pump.json")
     with Path("pumps.csv").open("a") as file:
