@@ -113,11 +113,14 @@ def run(settings: "Settings", ready: Callable[[str, str | None], None]) -> None:
         )
         stack.enter_context(announced(settings.data, _note(settings, listener, wall_ms())))
         shutdown = pages.state.shutdown if pages is not None else None
-        server = Server(config, on_start=lambda: ready(address, link), shutdown=shutdown)
+        server = Server(config, lambda: ready(address, link), shutdown, _tell_to_wait)
         if live is not None:
             threading.Thread(target=_stop_when_failed, args=(live.failed, server), daemon=True).start()
         log.info("serve.starting", role=settings.role, address=address, data=str(settings.data))
-        server.run(sockets=[listener])
+        try:
+            server.run(sockets=[listener])
+        finally:
+            signal.signal(signal.SIGINT, lambda _number, _frame: _tell_to_wait())
         if live is not None and live.failed.is_set():
             raise SystemExit(1)
 
@@ -306,11 +309,21 @@ def _closing_on_sigterm() -> Iterator[None]:
     def leave(_number: int, _frame: FrameType | None) -> None:
         raise SystemExit(0)
 
-    before = signal.signal(signal.SIGTERM, leave)
+    before, before_int = signal.signal(signal.SIGTERM, leave), signal.getsignal(signal.SIGINT)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGINT, before_int)
+
+
+def _tell_to_wait() -> None:
+    """Somebody asks again for the end that is under way."""
+    typer.echo(
+        f"already stopping: what came in is being saved. `kill -9 {os.getpid()}` ends it at once; the next start then"
+        " goes on from the log, and nothing is lost",
+        err=True,
+    )
 
 
 def _stop_when_failed(failed: threading.Event, server: "uvicorn.Server") -> None:

@@ -62,9 +62,10 @@ def sensor(device_type: DeviceType, number: int, condition: Condition, *, others
     return f"{title} has been {_range(which)} for {LASTED}. Readings with such a value are set aside."
 
 
-def silent() -> str:
-    """Say that a device sends nothing."""
-    return f"No reading for {LASTED}."
+def silent(*, refused: bool = False) -> str:
+    """Say that no reading of a device comes, `refused` where it does send, and none of it can be taken."""
+    why = " What it sends can't be taken; the page Data quality says why." if refused else ""
+    return f"No reading for {LASTED}.{why}"
 
 
 def threshold(device_type: DeviceType, number: int, *, above: bool, limit: float, hold_ms: int) -> str:

@@ -251,6 +251,12 @@ class EngineState:
         return self.device["status_since"]
 
     @property
+    def live(self) -> npt.NDArray[np.bool_]:
+        """Which devices were heard from live, (n_devices,): only those can fall silent."""
+        heard: npt.NDArray[np.bool_] = self.device["arrival_ms"] != NEVER
+        return heard
+
+    @property
     def bytes_per_device(self) -> int:
         """Bytes a device takes while nothing is wrong with it."""
         return DEVICE.itemsize + self.due.itemsize

@@ -189,7 +189,8 @@ def due(
         .outerjoin(models.Alert, models.Alert.id == models.Outbox.alert_id)
         .where(
             models.Outbox.state == "pending",
-            models.Outbox.next_attempt_ms <= now_ms,
+            # A first attempt is due whatever the clock says, which may have been set back since.
+            or_(models.Outbox.next_attempt_ms <= now_ms, models.Outbox.attempts == 0),
             or_(models.Alert.silenced_until_ms.is_(None), models.Alert.silenced_until_ms <= now_ms),
             models.Outbox.channel_id.not_in(list(busy_channels)),
             or_(

@@ -13,6 +13,7 @@ from . import device_types, models, owners
 from .database import among, reading, writing
 
 BATCH = 20_000
+"""Devices made in one transaction, or read at once: a million would keep every other writer waiting."""
 MAX_DEVICE_ID = 200
 
 Registration = tuple[str, int, str | None]
@@ -65,7 +66,8 @@ class Registry:
     def register(self, owner_id: int, items: Sequence[Registration], now_ms: int) -> list[DeviceEntry]:
         """Make devices, and their sites; return one entry for each item, in order.
 
-        A device that is there already keeps its type and site. All are on the disk when this returns. Raises
+        A device that is there already keeps its type and site. All are on the disk when this returns; where it fails,
+        some may be, which the same call finds there. Raises
         IngestError where an id isn't `is_device_id`, ConfigError where a site's name has no letter or digit.
         """
         for device_id, _, _ in items:
@@ -78,9 +80,10 @@ class Registry:
         for item in items:
             if item[0] not in known:
                 new.setdefault(item[0], item)
-        if new:
+        coming = list(new.values())
+        for start in range(0, len(coming), BATCH):
             with writing(self._engine) as session:
-                made = _insert(session, owner_id, list(new.values()), now_ms)
+                made = _insert(session, owner_id, coming[start : start + BATCH], now_ms)
             self._devices[owner_id].update((entry.device_id, entry) for entry in made)
         return [known[device_id] for device_id, _, _ in items]
 
@@ -116,12 +119,8 @@ def _insert(session: Session, owner_id: int, items: list[Registration], now_ms: 
         for device_id, type_id, site in items
     ]
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    made: list[DeviceEntry] = []
-    for start in range(0, len(rows), BATCH):
-        batch = rows[start : start + BATCH]
-        session.execute(dialect.insert(models.Device).on_conflict_do_nothing(), batch)
-        made += _entries_of(session, owner_id, [str(row["device_id"]) for row in batch])
-    return made
+    session.execute(dialect.insert(models.Device).on_conflict_do_nothing(), rows)
+    return _entries_of(session, owner_id, [str(row["device_id"]) for row in rows])
 
 
 def _entries_of(session: Session, owner_id: int, device_ids: list[str]) -> list[DeviceEntry]:

@@ -51,6 +51,7 @@ class Alerting:
         self._types = types
         self._config = config
         self._state = engine.EngineState.new(0, config)
+        self._refused_ms = np.zeros(0, np.int64)
 
     @property
     def status(self) -> npt.NDArray[np.uint8]:
@@ -144,6 +145,26 @@ class Alerting:
         """Devices sent something that isn't a row yet."""
         return self._step(engine.Observations(heard=np.unique(slots).astype(np.int32)), now_ms)
 
+    def refused(self, slots: Int64s, ts: Int64s, outside: npt.NDArray[np.uint64], now_ms: int) -> list[AlertChange]:
+        """Devices sent rows that were not taken, (n,): a bit in `outside` for each sensor out of its range at `ts`.
+
+        Such a row is none of its sensors' trouble where no bit is set, and no reading either: a device that sends
+        nothing else falls silent, the first time counted from its first row of this kind.
+        """
+        self._reach()
+        self._refused_ms[slots] = now_ms
+        ranged = outside != 0
+        rejected = engine.Rejected.of(slots[ranged], ts[ranged], outside[ranged])
+        changes = self._step(engine.Observations(rejected=rejected), now_ms)
+        new = slots[~ranged & ~self._state.live[slots]]
+        return changes + (self.heard(new, now_ms) if len(new) else [])
+
+    def _reach(self) -> None:
+        """Know of every device whether its rows were refused."""
+        grown = np.zeros(len(self._roster), np.int64)
+        grown[: len(self._refused_ms)] = self._refused_ms
+        self._refused_ms = grown
+
     def tick(self, now_ms: int) -> list[AlertChange]:
         """Time passed."""
         return self._step(engine.Observations(tick=True), now_ms)
@@ -181,10 +202,11 @@ class Alerting:
 
     def to_arrays(self) -> dict[str, Array]:
         """What a checkpoint keeps."""
-        return dict(self._state.to_arrays())
+        return {**self._state.to_arrays(), "refused_ms": self._refused_ms.copy()}
 
     def load(self, arrays: Mapping[str, Array]) -> None:
         """Take over what a checkpoint kept."""
+        self._refused_ms = arrays.get("refused_ms", np.zeros(0)).astype(np.int64)
         self._state = engine.EngineState.from_arrays(arrays, self._config)
 
     def _step(
@@ -224,12 +246,17 @@ class Alerting:
             severity=_SEVERITY[transition.severity],
             score=score,
             peak_score=score,
-            sentence=_sentence(transition, state.spec, blame),
+            sentence=_sentence(transition, state.spec, blame, refused=self._was_refused(transition)),
             blame=tuple(_told(state.spec, each) for each in blame),
             model_version=None if batch is None else batch.model_version,
             historic=transition.historic,
             resolution=transition.cause.name.lower() if transition.to_state is engine.State.RESOLVED else None,
         )
+
+    def _was_refused(self, transition: engine.Transition) -> bool:
+        """Whether a device has sent rows that were not taken since it was last heard from."""
+        slot = transition.slot
+        return slot < len(self._refused_ms) and bool(self._refused_ms[slot] > transition.first_signs_ms)
 
     def _threshold_change(self, transition: engine.Transition, state: TypeState, batch: Batch | None) -> AlertChange:
         """A change of an alert of an owner's rule: no model said it, and the value says all."""
@@ -351,11 +378,13 @@ def _told(spec: DeviceType, blame: sentences.Blame) -> Blame:
     )
 
 
-def _sentence(transition: engine.Transition, spec: DeviceType, blame: Sequence[sentences.Blame]) -> str:
+def _sentence(
+    transition: engine.Transition, spec: DeviceType, blame: Sequence[sentences.Blame], *, refused: bool
+) -> str:
     if transition.to_state is engine.State.RESOLVED:
         return ""
     if transition.kind is engine.Kind.ANOMALY:
         return sentences.anomaly(spec, blame)
     if transition.kind is engine.Kind.SENSOR:
         return sentences.sensor(spec, transition.rule, transition.condition)
-    return sentences.silent()
+    return sentences.silent(refused=refused)

@@ -336,5 +336,5 @@ def _records(judgement: Judgement, receipts: Sequence[Receipt], now_ms: int) -> 
         records.append(Rows.of(now_ms, taken.readings, taken.unchecked, given))
         given = ()
     if judgement.bad_rows:
-        records.append(Quarantined(now_ms=now_ms, rows=tuple(judgement.bad_rows)))
+        records.append(Quarantined(now_ms=now_ms, rows=tuple(judgement.bad_rows), refused=tuple(judgement.refused)))
     return records

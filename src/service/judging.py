@@ -11,7 +11,7 @@ from ..telemetry import quality
 from ..telemetry.quality import LiveLimits, Reason
 from ..telemetry.readings import Readings
 from ..telemetry.recent import RecentRows
-from ..telemetry.records import BadRow, DeviceEntry
+from ..telemetry.records import BadRow, DeviceEntry, Refused
 from .answers import Counts
 from .batches import Batch, gather
 from .decoded import Block, Decoded, Row, into_columns
@@ -40,6 +40,7 @@ class Judgement:
     devices: Sequence[DeviceEntry]
     taken: Sequence[Taken]
     bad_rows: Sequence[BadRow]
+    refused: Sequence[Refused]
     counts: Sequence[Counts]
 
 
@@ -83,10 +84,13 @@ class Judge:
             _refuse_unresolved(block, tokens, refusals)
         for batch in batches:
             self._refuse_judged(batch, resolved, tokens, refusals, now_ms)
+        refused, unheard = self._refused(refusals)
+        announced |= {entry.key: entry for entry in unheard}
         return Judgement(
             devices=list(announced.values()),
             taken=[rows for rows in taken if len(rows.readings)],
             bad_rows=refusals.bad_rows,
+            refused=refused,
             counts=_counts([decoded.count for _, decoded in requests], batches, taken, refusals),
         )
 
@@ -162,7 +166,31 @@ class Judge:
                 message=self._message(batch, at, block, place, now_ms),
                 raw=block.raw(place),
             )
-            refusals.add(request, int(block.numbers[place]), row)
+            refusals.add(request, int(block.numbers[place]), row, self._outside(batch, at, now_ms))
+
+    def _outside(self, batch: Batch, at: int, now_ms: int) -> tuple[int, int] | None:
+        """Time of a row out of range, and a bit for each sensor that is; None for other rows, and for a wrong time."""
+        ts = int(batch.ts[at])
+        if batch.codes[at] != Reason.out_of_range or not (
+            now_ms - self.limits.age_ms <= ts <= now_ms + self.limits.ahead_ms
+        ):
+            return None
+        return ts, quality.outside_bits(batch.values[at], batch.device_type)
+
+    def _refused(self, refusals: Refusals) -> tuple[list[Refused], list[DeviceEntry]]:
+        """The known devices that bad rows are of, and those of them that the log has yet to be told of."""
+        refused: list[Refused] = []
+        unheard: list[DeviceEntry] = []
+        for owner in {row.owner_id for row in refusals.bad_rows if row.owner_id is not None}:
+            places = [at for at, row in enumerate(refusals.bad_rows) if row.owner_id == owner and _of_device(row)]
+            entries = self.directory.find(owner, [refusals.bad_rows[at].device_id for at in places])
+            for at, entry in zip(places, entries, strict=True):
+                if entry is not None:
+                    refused.append(Refused(entry.key, *refusals.outside.get(at, (0, 0))))
+                    self._reach(np.array([entry.key]))
+                    if self._newest[entry.key] == NEVER:
+                        unheard.append(entry)
+        return refused, unheard
 
     def _message(self, batch: Batch, at: int, block: Block, place: int, now_ms: int) -> str:
         if at in batch.messages:
@@ -185,6 +213,11 @@ class Judge:
             grown = np.full(max(last + 1, 2 * len(self._newest)), NEVER, np.int64)
             grown[: len(self._newest)] = self._newest
             self._newest = grown
+
+
+def _of_device(row: BadRow) -> bool:
+    """Whether a bad row says something of the device that it names: its sender may be somebody else."""
+    return bool(row.device_id) and row.reason != Reason.forbidden_device.name
 
 
 def _few(numbers: Ints) -> set[int]:

@@ -8,15 +8,21 @@ from .answers import EXAMPLES, Example
 
 
 class Refusals:
-    """Bad rows, and for each request how many there are for which reason, and the first of them."""
+    """Bad rows, and for each request how many there are for which reason, and the first of them.
+
+    `outside`: by its place in `bad_rows`, the time (ms) of a row out of range, and a bit for each sensor that was.
+    """
 
     def __init__(self) -> None:
         self.bad_rows: list[BadRow] = []
+        self.outside: dict[int, tuple[int, int]] = {}
         self._reasons: dict[int, Counter[str]] = {}
         self._examples: dict[int, list[Example]] = {}
 
-    def add(self, request: int, number: int, row: BadRow) -> None:
+    def add(self, request: int, number: int, row: BadRow, outside: tuple[int, int] | None = None) -> None:
         """Row `number` of a request is not taken."""
+        if outside is not None:
+            self.outside[len(self.bad_rows)] = outside
         self.bad_rows.append(row)
         self._reasons.setdefault(request, Counter())[row.reason] += 1
         examples = self._examples.setdefault(request, [])

@@ -132,7 +132,7 @@ class ShardState:
             case records.Start():
                 outcome.changes += self.alerting.start(record.now_ms)
             case records.Quarantined():
-                pass
+                self._refused(record, outcome)
         return outcome
 
     def freeze(self) -> Frozen:
@@ -191,6 +191,17 @@ class ShardState:
             outcome.changes += self.alerting.heard(self.roster.slots(readings.keys), record.now_ms)
         else:
             self._take(state, state.apply(readings, self._type_slots(readings), record.now_ms), outcome, live=True)
+
+    def _refused(self, record: records.Quarantined, outcome: Outcome) -> None:
+        slots = self.roster.slots(np.array([row.device_key for row in record.refused], np.int64))
+        refused = [(slot, row) for slot, row in zip(slots.tolist(), record.refused, strict=True) if slot >= 0]
+        if refused:
+            outcome.changes += self.alerting.refused(
+                np.array([slot for slot, _ in refused], np.int64),
+                np.array([row.ts for _, row in refused], np.int64),
+                np.array([row.outside for _, row in refused], np.uint64),
+                record.now_ms,
+            )
 
     def _tick(self, record: records.Tick, outcome: Outcome) -> None:
         for state in self.types.values():

@@ -84,7 +84,9 @@ class LakeTable:
     def gone(self) -> bool:
         """Whether the table was there, on a local disk, and isn't any more."""
         with self._guard:
-            return self._table is not None and not self._log_is_there(self._table)
+            if self._table is None:  # it went while it was being opened anew
+                return self._was_there and self._local and not Path(self.url, "_delta_log").exists()
+            return not self._log_is_there(self._table)
 
     def state(self, app_id: str | None = None) -> TableState | None:
         """Return the newest version, None before the first append; `committed` is that of `app_id` in it."""

@@ -83,6 +83,12 @@ def check_rows(ts: Ints, values: Floats, device_type: DeviceType, now_ms: int, l
     return codes
 
 
+def outside_bits(values: Floats, device_type: DeviceType) -> int:
+    """A bit for each sensor of a row (n_sensors,) whose value is out of its range."""
+    row = zip(device_type.sensors, values.tolist(), strict=True)
+    return sum(1 << at for at, (sensor, value) in enumerate(row) if value == value and not _within(sensor, value))
+
+
 def explain_row(
     code: int, ts_ms: int, values: Floats, device_type: DeviceType, now_ms: int, limits: LiveLimits | None
 ) -> str:

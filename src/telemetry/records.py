@@ -79,11 +79,23 @@ class BadRow(msgspec.Struct, frozen=True, array_like=True):
     raw: str
 
 
+class Refused(msgspec.Struct, frozen=True, array_like=True):
+    """A live row of a device that is known, and was not taken: its time (ms), a bit for each sensor out of its range.
+
+    `outside` is 0 where it was not taken for another reason; its time then says nothing.
+    """
+
+    device_key: int
+    ts: int = 0
+    outside: int = 0
+
+
 class Quarantined(msgspec.Struct, frozen=True, tag="quarantined", kw_only=True):
-    """Rows that were not taken."""
+    """Rows that were not taken; `refused` says of which devices, for the alert engine."""
 
     now_ms: int
     rows: tuple[BadRow, ...]
+    refused: tuple[Refused, ...] = ()
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick", kw_only=True):

@@ -24,7 +24,7 @@ from ..telemetry.schema import encode_type
 from .checkout import ROOT, run, run_python
 from .service import fleet_of, nursery, serving
 from .service.loops import until
-from .service.nursery import Child, Nursery
+from .service.nursery import Nursery
 from .service.receivers import receiver
 from .service.requests_of import JSON, json_rows
 
@@ -78,11 +78,6 @@ def command(data: Path, *arguments: str) -> Iterator[Command]:
                 process.wait()
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
@@ -123,9 +118,20 @@ def test_a_port_that_is_taken_is_one_line_and_2(tmp_path: Path) -> None:
     )
 
 
+def test_ctrl_c_twice_ends_it_once(tmp_path: Path) -> None:
+    with command(tmp_path / "data", "--port", "0") as server:
+        server.welcome()
+        for _ in range(2):
+            server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(timeout=30) == 130
+        said = server.said.read_text()
+    assert "Traceback" not in said
+    assert said.count("already stopping") <= 1  # none, where both came as one
+
+
 def test_a_second_service_on_the_same_folder_is_told_who_has_it(children: Nursery, tmp_path: Path) -> None:
-    settings = Settings(data=tmp_path / "data", port=_free_port())
-    with _served(children, settings, tmp_path) as server:
+    settings = Settings(data=tmp_path / "data", port=serving.free_port())
+    with serving.served(children, settings, tmp_path) as server:
         done = run([sys.executable, "-m", "src", "serve", "--data", settings.data, "--port", "0"])
         assert done.returncode == 2
         last = done.stderr.splitlines()[-1]
@@ -133,25 +139,9 @@ def test_a_second_service_on_the_same_folder_is_told_who_has_it(children: Nurser
         assert settings.base_url in last
 
 
-@contextmanager
-def _served(children: Nursery, settings: Settings, folder: Path, target: object = serving.serve) -> Iterator[Child]:
-    """A server that answers, killed in the end if it is still there."""
-    assert callable(target)
-    ready = folder / "ready"
-    ready.unlink(missing_ok=True)
-    server = children.start(target, settings, ready, log=folder / "output")
-    try:
-        serving.wait_for(ready)
-        yield server
-    finally:
-        if server.is_alive():
-            server.kill()
-            server.wait()
-
-
 def test_pages_work_while_the_loop_is_started_again(children: Nursery, tmp_path: Path) -> None:
-    loop = Settings(data=tmp_path / "data", role="loop", port=_free_port(), lake_commit_s=0.5)
-    web = Settings(data=tmp_path / "data", role="web", port=_free_port())
+    loop = Settings(data=tmp_path / "data", role="loop", port=serving.free_port(), lake_commit_s=0.5)
+    web = Settings(data=tmp_path / "data", role="web", port=serving.free_port())
     with receiver() as hook:
         fleet = serving.found(loop, _now_ms(), hook.url)
     looker = run_python(
@@ -162,11 +152,11 @@ def test_pages_work_while_the_loop_is_started_again(children: Nursery, tmp_path:
     headers = {"Authorization": f"Bearer {looker}"}
     with (
         httpx.Client(base_url=web.base_url, headers=headers) as pages,
-        _served(children, web, tmp_path / "web") as server,
+        serving.served(children, web, tmp_path / "web") as server,
     ):
         assert pages.get("/api/v1/devices").raise_for_status().json()["items"][0]["last_reading"] is None
         for minute in range(2):
-            with _served(children, loop, tmp_path / "loop") as running:
+            with serving.served(children, loop, tmp_path / "loop") as running:
                 send = {"Authorization": f"Bearer {fleet.token}", "Content-Type": JSON}
                 body = serving.body_of(fleet.minute(minute))
                 assert httpx.post(f"{loop.base_url}/api/v1/readings", content=body, headers=send).status_code == 200
@@ -196,7 +186,7 @@ def _await_reading(pages: httpx.Client, ts_ms: int) -> None:
 
 
 def test_a_loop_that_died_of_a_bug_ends_the_service_with_1(children: Nursery, tmp_path: Path) -> None:
-    settings = Settings(data=tmp_path / "data", port=_free_port(), notifications=False)
+    settings = Settings(data=tmp_path / "data", port=serving.free_port(), notifications=False)
     fleet = serving.found(settings, _now_ms(), "http://127.0.0.1:9/")
     server = children.start(serving.serve_with_a_bug, settings, tmp_path / "ready", log=tmp_path / "output")
     assert server.wait() == 1
@@ -208,7 +198,7 @@ def test_a_loop_that_died_of_a_bug_ends_the_service_with_1(children: Nursery, tm
 def test_killed_at_any_moment_under_load_it_loses_nothing_and_doubles_nothing(
     children: Nursery, tmp_path: Path, kills: int
 ) -> None:
-    now_ms, port, chance = _now_ms(), _free_port(), random.Random(kills)
+    now_ms, port, chance = _now_ms(), serving.free_port(), random.Random(kills)
     quick: dict[str, Any] = {
         "lake_commit_s": 0.4,
         "checkpoint_s": 0.8,
@@ -219,7 +209,7 @@ def test_killed_at_any_moment_under_load_it_loses_nothing_and_doubles_nothing(
     settings = Settings(data=tmp_path / "data", port=port, **quick)
     with receiver() as hook:
         fleet = serving.found(settings, now_ms, hook.url)
-        with _served(children, settings, tmp_path) as server:
+        with serving.served(children, settings, tmp_path) as server:
             until(lambda: serving.is_ready(settings))
             server.kill()
             server.wait()
@@ -229,10 +219,10 @@ def test_killed_at_any_moment_under_load_it_loses_nothing_and_doubles_nothing(
                 time.sleep(chance.uniform(0.3, 2.3))
                 server.kill()
                 assert server.wait() == KILLED, (tmp_path / "output").read_text()[-4000:]
-            with _served(children, settings, tmp_path) as server:
+            with serving.served(children, settings, tmp_path) as server:
                 time.sleep(1)
                 sender.end()
-                _await_notices(settings)
+                serving.await_notices(settings)
                 os.kill(server.process_id, signal.SIGTERM)
                 assert server.wait() == 0
         delivered = Counter(got.headers["Idempotency-Key"] for got in hook.got)
@@ -250,11 +240,3 @@ def test_killed_at_any_moment_under_load_it_loses_nothing_and_doubles_nothing(
     )
     assert set(delivered) == {notice[0] for notice in notices}, "each was sent"
     assert max(delivered.values()) <= 2, "and at most once more"
-
-
-def _await_notices(settings: Settings) -> None:
-    """Wait until the outbox is empty."""
-    deadline = time.monotonic() + 20
-    while any(notice[1] == "pending" for notice in serving.notices_of(settings)):
-        assert time.monotonic() < deadline, serving.notices_of(settings)
-        time.sleep(0.1)

@@ -37,7 +37,7 @@ def test_of_one_alert_only_the_first_is_due(engine: Engine, fleet: Fleet) -> Non
     assert due(engine) == [(one, "firing"), (two, "firing")] * 2
     assert due(engine, busy_channels=[one]) == [(two, "firing")] * 2
     assert due(engine, limit=1) == [(one, "firing")]
-    assert due(engine, NOW_MS - 1) == []
+    assert len(due(engine, NOW_MS - 60 * MINUTE)) == 4, "the clock was set back since"
     send(engine)
     assert due(engine) == [(one, "resolved"), (two, "resolved")]
     send(engine)

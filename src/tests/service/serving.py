@@ -1,5 +1,6 @@
 """A served fleet, for tests that kill the server: its folder, a sender that knows what was taken, and the truth."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ from ...telemetry.lake import Lake
 from ...telemetry.readings import Readings, concat
 from . import fleet_of
 from .fleet_of import MINUTE_MS, PUMP, START_MS
+from .nursery import Child, Nursery
 from .requests_of import JSON, json_rows
 
 DEVICES = range(1, 9)
@@ -223,3 +225,33 @@ def wait_for(path: Path, patience_s: float = 60.0) -> str:
 def counted(keys: Sequence[str]) -> dict[str, int]:
     """How often each key came."""
     return {key: keys.count(key) for key in keys}
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def served(children: Nursery, settings: Settings, folder: Path, target: object = serve) -> Iterator[Child]:
+    """A server that answers, killed in the end if it is still there."""
+    assert callable(target)
+    ready = folder / "ready"
+    ready.unlink(missing_ok=True)
+    server = children.start(target, settings, ready, log=folder / "output")
+    try:
+        wait_for(ready)
+        yield server
+    finally:
+        if server.is_alive():
+            server.kill()
+            server.wait()
+
+
+def await_notices(settings: Settings) -> None:
+    """Wait until the outbox is empty."""
+    deadline = time.monotonic() + 20
+    while any(notice[1] == "pending" for notice in notices_of(settings)):
+        assert time.monotonic() < deadline, notices_of(settings)
+        time.sleep(0.1)

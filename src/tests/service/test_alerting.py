@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
+from ...alerts.state import EngineConfig
 from ...alerts.status import Status
 from ...fleet.alerts import AlertChange
 from ...service import spool
@@ -97,13 +98,18 @@ def _only(changes: Sequence[AlertChange]) -> AlertChange:
 
 
 def test_an_anomaly_says_which_sensor_is_off_by_how_much(fleet: Fleet) -> None:
+    pumps = fleet.state.types[1].devices
+    scores = []
     for minute in range(HEALTHY, HEALTHY + 3):
         fleet.minute(minute, faulty=[3])
+        scores.append(pumps.float32("score")[2])
     fired = _only(fleet.changes)
+    grave = min(scores) >= EngineConfig().critical_factor * pumps.float32("enter")[2]
+    assert fired.severity == ("critical" if grave else "warning")
     assert (fired.kind, fired.to_state, fired.device_key, fired.owner_id) == ("anomaly", "firing", 3, 1)
     assert (fired.site_id, fired.rule, fired.sensor) == (fleet_of.site_of(3), -1, None)
     assert (fired.first_signs_ms, fired.at_ms) == (_ms(HEALTHY), _ms(HEALTHY + 2) + 2_000)
-    assert fired.severity in ("warning", "critical") and not fired.historic and fired.resolution is None
+    assert not fired.historic and fired.resolution is None
     assert fired.score is not None and fired.score == fired.peak_score and fired.score > 3
     assert fired.model_version == 1
     first = fired.blame[0]
@@ -240,3 +246,43 @@ def test_a_checkpoint_keeps_open_alerts(fleet: Fleet, model: tuple[Path, tuple[s
     assert again.minute(HEALTHY + 3, faulty=[3]) == fleet.minute(HEALTHY + 3, faulty=[3])
     assert [change.to_state for change in again.word("repaired", 3, _ms(HEALTHY + 4))] == ["resolved"]
     engine.dispose()
+
+
+def test_a_device_whose_rows_are_all_refused_is_silent_and_its_owner_told_why(fleet: Fleet) -> None:
+    for minute in range(HEALTHY, HEALTHY + 8):
+        fleet.minute(minute, [pump for pump in PUMPS if pump != 3])
+        refused = (records.Refused(3), records.Refused(3))
+        fleet.apply(records.Quarantined(now_ms=_ms(minute) + 3_000, rows=(), refused=refused))
+    fired = _only(fleet.changes)
+    assert (fired.kind, fired.to_state, fired.device_key) == ("silent", "firing", 3)
+    assert fired.sentence == "No reading for {lasted}. What it sends can't be taken; the page Data quality says why."
+    fleet.minute(HEALTHY + 8)
+    assert fleet.changes[-1].to_state == "resolved"
+
+
+def test_a_device_that_never_sent_a_row_that_could_be_taken_falls_silent_too(fleet: Fleet) -> None:
+    known = records.DeviceEntry(99, "pump-099", 1, 1, None)
+    fleet.apply(records.Devices(now_ms=_ms(HEALTHY), devices=(known,)))
+    for minute in range(HEALTHY, HEALTHY + 8):
+        fleet.minute(minute)
+        fleet.apply(records.Quarantined(now_ms=_ms(minute) + 20_000, rows=(), refused=(records.Refused(99),)))
+    fired = _only(fleet.changes)
+    assert (fired.kind, fired.device_key) == ("silent", 99) and "Data quality" in fired.sentence
+
+
+def test_a_sensor_whose_rows_are_refused_as_out_of_range_is_told_and_the_device_is_not_silent(fleet: Fleet) -> None:
+    for minute in range(HEALTHY, HEALTHY + 32):
+        fleet.minute(minute, [pump for pump in PUMPS if pump != 3])
+        refused = (records.Refused(3, _ms(minute), 0b10),)
+        fleet.apply(records.Quarantined(now_ms=_ms(minute) + 3_000, rows=(), refused=refused))
+    fired = _only(fleet.changes)
+    assert (fired.kind, fired.device_key, fired.sensor) == ("sensor", 3, PUMP.sensors[1].name)
+    assert "Readings with such a value are set aside" in fired.sentence
+
+
+def test_what_was_refused_is_kept_in_a_checkpoint(fleet: Fleet) -> None:
+    fleet.apply(records.Quarantined(now_ms=_ms(HEALTHY) + 3_000, rows=(), refused=(records.Refused(3),)))
+    frozen = fleet.state.freeze()
+    assert np.count_nonzero(frozen.arrays["alerts.refused_ms"]) == 1
+    fleet.state.thaw(frozen)
+    assert np.array_equal(fleet.state.freeze().arrays["alerts.refused_ms"], frozen.arrays["alerts.refused_ms"])

@@ -19,7 +19,7 @@ from ...service.answers import Answer
 from ...service.decoded import Block, Decoded
 from ...service.intake import Request
 from ...telemetry.log import read_log
-from ...telemetry.records import DeviceEntry, Devices, Receipt, Record, Rows, Tick, TypeVersion
+from ...telemetry.records import DeviceEntry, Devices, Quarantined, Receipt, Record, Rows, Tick, TypeVersion
 from ...telemetry.schema import DeviceType, Sensor, encode_type
 from .intakes import FRIDGE, ISO, NOW, PUMP, WayIn, told, way_in
 from .requests_of import FORMATS, Sent, decoded, json_rows, row
@@ -138,6 +138,20 @@ def test_a_bad_row_goes_to_quarantine_and_takes_no_good_row_with_it(
         assert (bad.owner_id, bad.device_id, bad.reason, bad.message) == (way.owner, device_id, reason, message)
         assert json.loads(bad.raw)["device_id"] == device_id
         assert [device.device_id for device in way.devices()] == ["pump-1"]
+
+
+def test_the_log_says_which_known_devices_sent_rows_that_were_not_taken(tmp_path: Path) -> None:
+    with way_in(tmp_path) as way:
+        way.send([GOOD])
+        (key,) = [device.key for device in way.devices()]
+        way.send([("pump-1", at(1), {"pressure": 99.0}), ("pump-1", at(2), {"speed": 1.0}), ("new", at(1), {"x": 1.0})])
+        forbidding = way.token(may_register=False, devices=["pump-2"])
+        way.send([("pump-1", at(3), {"pressure": 99.0})], token=forbidding)
+        quarantined = [record for _, record in way.logged if isinstance(record, Quarantined)]
+        (outside, other), nobody = (sorted(record.refused, key=lambda row: -row.outside) for record in quarantined)
+        assert (outside.device_key, outside.outside.bit_count(), outside.ts % 1000) == (key, 1, 0)
+        assert (other.device_key, other.outside) == (key, 0)
+        assert nobody == [], "a token that may not write a device says nothing of it"
 
 
 def test_a_token_that_may_not_register_finds_new_devices_unknown(tmp_path: Path) -> None:
