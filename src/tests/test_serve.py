@@ -239,4 +239,4 @@ def test_killed_at_any_moment_under_load_it_loses_nothing_and_doubles_nothing(
         notice[2:] for notice in serving.notices_of(undisturbed.settings)
     )
     assert set(delivered) == {notice[0] for notice in notices}, "each was sent"
-    assert max(delivered.values()) <= 2, "and at most once more"
+    assert delivered.total() <= len(delivered) + kills, "and at most once more for each crash"
