@@ -12,7 +12,7 @@ INSTALL = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/pytho
 	$(PYTHON) -m pip --python $(BIN)/python install --quiet --require-hashes -r $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test verify lint format bench sbom scan deploy comment docs clean
+.PHONY: help setup demo test verify lint format bench sbom scan runner deploy comment docs clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,9 @@ sbom: .venv/.dev ## write the bill of materials of the runtime: every package, v
 
 scan: .venv/.dev ## fail where the registry found something critical in an image: make scan IMAGE=REPOSITORY@DIGEST
 	@$(BIN)/python -m scripts.image_scan "$(IMAGE)"
+
+runner: .venv/.dev ## ask for the self-hosted runner of an environment: make runner ENVIRONMENT=dev
+	@$(BIN)/python -m scripts.raise_runner "$(ENVIRONMENT)"
 
 deploy: .venv/.dev ## bring an image to a cluster, try it, go back where it fails: make deploy ENVIRONMENT=dev IMAGE=…
 	@$(BIN)/python -m scripts.deploy --environment "$(ENVIRONMENT)" --image "$(IMAGE)" $(OPTIONS)

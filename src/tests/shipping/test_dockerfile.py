@@ -16,6 +16,7 @@ from ...telemetry.published import Clock, Publisher
 from ..checkout import ROOT, run
 from . import dockerfile
 
+pytestmark = pytest.mark.timeout(300)
 BIN = Path(sys.executable).parent
 FILE = ROOT / "Dockerfile"
 STAGES = dockerfile.stages(dockerfile.read(FILE))
@@ -161,10 +162,11 @@ def test_its_health_check_follows_the_pages(image: Image) -> None:
     now_ms = time.time_ns() // 1_000_000
     published = Publisher(Path(image.environment["FAULTWATCH_DATA"]) / "published" / "shard-0")
     published.publish(Clock(now_ms=now_ms, published_ms=now_ms, last_seq=0, applied_seq=0, lake_seq=0), {})
-    check_follows(image, "--role", "web", within_s=60)
+    check_follows(image, "--role", "web", within_s=120)
 
 
 @pytest.mark.verify
+@pytest.mark.timeout(900)
 def test_its_health_check_follows_loop_and_pages(image: Image) -> None:
     check_follows(image, within_s=600)  # the first start compiles the loop
 

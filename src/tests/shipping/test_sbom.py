@@ -10,6 +10,7 @@ import pytest
 
 from ..checkout import ROOT, run
 
+pytestmark = pytest.mark.timeout(300)
 UV = Path(sys.executable).parent / "uv"
 COPYLEFT = re.compile(r"\b(A?GPL|GPLv\d|SSPL|BUSL)", re.I)
 
@@ -25,7 +26,7 @@ def sbom(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         [ROOT / "scripts" / "sbom", file, python],
     ]
     for command in commands:
-        done = run(command)
+        done = run(command, timeout=280)
         assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return found
