@@ -35,6 +35,11 @@ class Image:
             command, cwd=self.environment["HOME"], env=self.environment, capture_output=True, text=True, timeout=100
         )
 
+    def installed(self) -> dict[str, int]:
+        """Every file of the image but byte code, and when it was last written, in ns."""
+        files = (path for path in (self.root / "opt").rglob("*") if "__pycache__" not in path.parts)
+        return {str(path): path.lstat().st_mtime_ns for path in files if not path.is_dir()}
+
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
@@ -148,6 +153,7 @@ def check_follows(image: Image, *options: str, within_s: float) -> None:
     (line,) = (part.rest for part in STAGES["run"] if part.word == "HEALTHCHECK")
     check = dockerfile.Instruction("CMD", line.partition("CMD ")[2]).words
     assert image.run(*check).returncode == 1
+    before = image.installed()
     with serving(image, *options) as process:
         deadline = time.monotonic() + within_s
         while (done := image.run(*check)).returncode != 0:
@@ -156,6 +162,7 @@ def check_follows(image: Image, *options: str, within_s: float) -> None:
         process.terminate()
         assert process.wait(timeout=60) == 0
     assert image.run(*check).returncode == 1
+    assert image.installed() == before, "it wrote where a read-only root file system would not let it"
 
 
 def test_its_health_check_follows_the_pages(image: Image) -> None:
