@@ -130,6 +130,16 @@ def test_its_environment_is_the_lock_and_nothing_else(image: Image) -> None:
     assert {name.split("==")[0] for name in there - always} <= {"faultwatch", *_conditional(locked)}
 
 
+def test_the_production_checklist_finds_the_lock_in_it(image: Image) -> None:
+    lines = (
+        "from faultwatch.operations.installed import complaints, find_lock\n"
+        "lock = find_lock(None)\n"
+        "print(lock, *complaints(lock.read_text()))"
+    )
+    done = image.run("python", "-c", lines)
+    assert done.stdout.strip() == str(image.root / "opt/faultwatch/requirements.txt"), done.stderr
+
+
 def _conditional(locked: list[tuple[str, str]]) -> set[str]:
     return {re.sub(r"[-_.]+", "-", name.split("==")[0].lower()) for name, marker in locked if marker}
 
