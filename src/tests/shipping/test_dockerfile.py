@@ -46,7 +46,11 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
     """What both stages make, begun with a Python that has pip and nothing else."""
     folder = tmp_path_factory.mktemp("image")
     assert run([sys.executable, "-m", "venv", folder / "base"]).returncode == 0
-    outside = {**_way_out(), "PATH": os.pathsep.join([str(folder / "base/bin"), "/usr/bin", "/bin"])}
+    outside = {
+        **_way_out(),
+        "UV_HTTP_TIMEOUT": "300",
+        "PATH": os.pathsep.join([str(folder / "base/bin"), "/usr/bin", "/bin"]),
+    }
     root = folder / "root"
     root.mkdir()
     dockerfile.Build(root, outside, {"UV_COMPILE_BYTECODE": "0"}).do(STAGES["build"])
