@@ -3,7 +3,7 @@
 PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
-CODE := src scripts $(wildcard cloud)
+CODE := src scripts $(if $(wildcard cloud/*.py cloud/*/*.py),cloud)
 BENCHMARKS := $(subst /,.,$(patsubst %.py,%,$(wildcard src/*/benchmark.py)))
 
 # Installs a lock into .venv: uv is fast; pip stands in where only pip knows the way to an index. Compiled, since some
@@ -12,7 +12,7 @@ INSTALL = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/pytho
 	$(PYTHON) -m pip --python $(BIN)/python install --quiet --require-hashes -r $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test verify lint format bench docs clean
+.PHONY: help setup demo test verify lint format bench sbom scan runner deploy comment docs clean
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,21 @@ format: .venv/.dev ## put the code into its format
 
 bench: .venv/.dev ## run the benchmarks and print their figures
 	@for module in $(BENCHMARKS); do echo "$$module"; $(BIN)/python -m $$module || exit 1; done
+
+sbom: .venv/.dev ## write the bill of materials of the runtime: every package, version and licence
+	@scripts/sbom dist/faultwatch.cdx.json
+
+scan: .venv/.dev ## fail where the registry found something critical in an image: make scan IMAGE=REPOSITORY@DIGEST
+	@$(BIN)/python -m scripts.image_scan "$(IMAGE)"
+
+runner: .venv/.dev ## ask for the self-hosted runner of an environment: make runner ENVIRONMENT=dev
+	@$(BIN)/python -m scripts.raise_runner "$(ENVIRONMENT)"
+
+deploy: .venv/.dev ## bring an image to a cluster, try it, go back where it fails: make deploy ENVIRONMENT=dev IMAGE=…
+	@$(BIN)/python -m scripts.deploy --environment "$(ENVIRONMENT)" --image "$(IMAGE)" $(OPTIONS)
+
+comment: .venv/.dev ## put an environment's plan on its pull request: make comment ENVIRONMENT=dev
+	@$(BIN)/python -m scripts.plan_comment "$(ENVIRONMENT)" "infrastructure/environments/$(ENVIRONMENT)/plan.txt"
 
 docs: .venv/.dev ## write docs/reference from the code
 	$(BIN)/python -m scripts.reference

@@ -27,6 +27,17 @@ def channels(session: Session) -> list[tuple[str, str, str, str | None]]:
     return [(name, kind, address, secret) for name, kind, address, secret in session.execute(query)]
 
 
+def enabled_channels(session: Session) -> list[tuple[int, str, str]]:
+    """Owner's id and name, and the channel's name, of every channel that is told."""
+    query = (
+        select(models.Channel.owner_id, models.Owner.name, models.Channel.name)
+        .join(models.Owner, models.Owner.id == models.Channel.owner_id)
+        .where(models.Channel.disabled.is_(False))
+        .order_by(models.Channel.id)
+    )
+    return [(owner_id, owner, name) for owner_id, owner, name in session.execute(query)]
+
+
 def champions(session: Session) -> list[tuple[int, str, str | None, int | None]]:
     """Id and name of every type, with folder and version of the model that serves it, None where it is learning."""
     serving = select(models.TrainedModel).where(models.TrainedModel.champion).subquery()

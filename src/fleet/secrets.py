@@ -39,12 +39,12 @@ class Secrets:
 def open_secrets(path: Path) -> Secrets:
     """The secrets of a key file (setting `secret_key_file`), made on first use, readable by its owner only.
 
-    Raises StorageError where the file can't be read or written, isn't a key, or is readable by others.
+    Raises StorageError where the file can't be read or written, isn't a key, or is `exposed`.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _make_key(path)
-        if path.stat().st_mode & 0o077:
+        if exposed(path):
             raise StorageError(f"{path} may be read by others; it decrypts the channels: run `chmod 600 {path}`")
         return Secrets(path.read_bytes().strip())
     except OSError as error:
@@ -53,6 +53,17 @@ def open_secrets(path: Path) -> Secrets:
         raise StorageError(
             f"{path} isn't a key: expected 32 bytes in base64; put back the file that belongs to this data folder"
         ) from error
+
+
+def exposed(path: Path) -> bool:
+    """Whether a key file may be read or changed by others than its owner.
+
+    Where it belongs to another user, who lends it to a group of this process for reading, that is how this process
+    reads it: so Kubernetes hands out secrets.
+    """
+    found = path.stat()
+    lent = found.st_uid != os.geteuid() and found.st_gid in {os.getegid(), *os.getgroups()}
+    return bool(found.st_mode & (0o037 if lent else 0o077))
 
 
 def _make_key(path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,19 +15,37 @@ if TYPE_CHECKING:
     from .findings import Finding
 
 
-def doctor(data: DataOption = None) -> None:
+def doctor(
+    data: DataOption = None,
+    production: Annotated[
+        bool, typer.Option("--production", help="Go through the production checklist as well; tests take minutes.")
+    ] = False,
+    environment: Annotated[
+        str, typer.Option(help="Whose infrastructure is compared with its Terraform.", metavar="NAME")
+    ] = "prod",
+    accept_settings: Annotated[
+        bool, typer.Option("--accept-settings", help="Write down the settings in force as those of this release.")
+    ] = False,
+) -> None:
     """Look at everything faultwatch needs, one line each: ok, warn, or fail, with what to do.
 
-    Changes nothing; the service may be running or not. Exit code 0: nothing failed; 1: something did.
+    Changes nothing; the service may be running or not. With --production it sends a test message to each channel, and
+    what isn't ready for production fails. Exit code 0: nothing failed; 1: something did.
     """
     from ..exceptions import ConfigError
     from ..settings import load_settings
     from .findings import Finding
 
+    if accept_settings and not production:
+        raise ConfigError("--accept-settings is a part of --production: give both")
     try:
-        findings = examine(load_settings(data=data))
+        settings = load_settings(data=data)
     except ConfigError as error:
         findings = iter([Finding("fail", "settings", str(error))])
+    else:
+        findings = examine(settings)
+        if production:
+            findings = chain(findings, examine_release(settings, environment, accept_settings))
     counts: Counter[str] = Counter()
     for finding in findings:
         counts[finding.level] += 1
@@ -66,4 +86,20 @@ def examine(settings: "Settings") -> "Iterator[Finding]":
     except StorageError as error:  # what follows all begins with the database
         yield Finding("fail", "database", str(error))
     yield from examined("service", fleet.service)
+    engine.dispose()
+
+
+def examine_release(settings: "Settings", environment: str, accept: bool) -> "Iterator[Finding]":
+    """The production checklist, item by item."""
+    from ..fleet.database import connect
+    from ..telemetry.lake import Lake
+    from .findings import examined
+    from .production import Production
+    from .project import find_checkout
+
+    engine = connect(settings.database_url)
+    lake = Lake(settings.lake_url, settings.storage_options())
+    release = Production(settings, engine, lake, find_checkout(Path.cwd()), environment, accept)
+    for subject, examination in release.examinations():
+        yield from examined(subject, examination)
     engine.dispose()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..checks import free_bytes
+from ..fleet.secrets import exposed
 from ..settings import Settings, unknown_variables
 from .findings import Finding
 from .status import duration, size
@@ -64,7 +65,7 @@ class Machine:
             )
         else:
             yield Finding("ok", "data folder", str(data))
-        if key.exists() and key.stat().st_mode & 0o077:
+        if key.exists() and exposed(key):
             yield Finding("fail", "secret key", f"{key} may be read by others: run `chmod 600 {key}`")
         elif key.exists():
             yield Finding("ok", "secret key", f"{key}, for its owner only")

@@ -60,3 +60,8 @@ def test_a_lock_names_no_index_and_no_file(name: str) -> None:
 def test_the_tools_lock_contains_the_runtime_lock() -> None:
     runtime, tools = (read_lock(name) for name in LOCKS)
     assert {name: entry for name, entry in runtime.items() if tools.get(name) != entry} == {}
+
+
+def test_no_python_is_named_for_installing() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["pip"]
+    assert "python-version" not in settings, "uv would install packages for that Python into every other's environment"

@@ -1,0 +1,1 @@
+"""How faultwatch is shipped: container, chart, continuous integration and delivery, development container."""

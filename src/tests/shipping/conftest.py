@@ -1,0 +1,5 @@
+"""A service that the tests of a module share."""
+
+from ..operations.conftest import running
+
+__all__ = ["running"]
