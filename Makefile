@@ -6,16 +6,16 @@ BIN := .venv/bin
 CODE := src scripts $(if $(wildcard cloud/*.py cloud/*/*.py),cloud)
 BENCHMARKS := $(subst /,.,$(patsubst %.py,%,$(wildcard src/*/benchmark.py)))
 
-# Installs a lock into .venv: uv is fast; pip stands in where only pip knows the way to an index. Compiled, since some
-# machines (containers, continuous integration) keep Python from doing so at first use, and each start pays for it.
-INSTALL = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r $(1) || \
-	$(PYTHON) -m pip --python $(BIN)/python install --quiet --require-hashes -r $(1)
+# Installs a lock into an environment: uv is fast; pip stands in where only pip knows the way to an index. Compiled, since
+# some machines (containers, continuous integration) keep Python from doing so at first use, and each start pays for it.
+INSTALL = $(BIN)/uv pip install --quiet --compile-bytecode --python $(2) --require-hashes -r $(1) || \
+	$(PYTHON) -m pip --python $(2) install --quiet --require-hashes -r $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test verify lint format bench sbom scan runner deploy comment docs clean
+.PHONY: help setup demo test infra-test verify lint format bench sbom scan runner deploy comment docs clean
 
 help: ## list these verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/.installed ## install faultwatch and its locked dependencies into .venv
 	@echo "faultwatch is installed: $(BIN)/faultwatch --help"
@@ -27,6 +27,9 @@ test: .venv/.dev ## check format, lint, types and layers, then run the tests (FA
 	@scripts/system-packages
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+
+infra-test: .venv/.dev .venv-infra/.installed ## check infrastructure, apply it to a simulator of AWS, destroy it (needs terraform)
+	$(BIN)/pytest -m infra -n $(WORKERS) --dist loadfile src/tests/infrastructure
 
 verify: .venv/.dev ## run the tests that take long, then the benchmarks
 	@scripts/system-packages
@@ -64,9 +67,10 @@ comment: .venv/.dev ## put an environment's plan on its pull request: make comme
 
 docs: .venv/.dev ## write docs/reference from the code
 	$(BIN)/python -m scripts.reference
+	$(BIN)/python -m scripts.infrastructure_tables
 
 clean: ## remove .venv and what builds and tests left behind; data folders stay
-	rm -rf .venv build dist *.egg-info test-artifacts htmlcov .coverage .coverage.* \
+	rm -rf .venv .venv-infra build dist *.egg-info test-artifacts htmlcov .coverage .coverage.* \
 		.mypy_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -80,11 +84,18 @@ clean: ## remove .venv and what builds and tests left behind; data folders stay
 
 .venv/.installed: requirements.txt pyproject.toml | .venv/bin/uv
 	@echo "installing what requirements.txt locks"
-	@$(call INSTALL,requirements.txt)
+	@$(call INSTALL,requirements.txt,$(BIN)/python)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable .
 	@touch $@
 
 .venv/.dev: requirements-dev.txt .venv/.installed
 	@echo "installing what requirements-dev.txt locks"
-	@$(call INSTALL,requirements-dev.txt)
+	@$(call INSTALL,requirements-dev.txt,$(BIN)/python)
+	@touch $@
+
+# checkov can't share .venv: it pins an old boto3.
+.venv-infra/.installed: requirements-infra.txt | .venv/bin/uv
+	@echo "installing what requirements-infra.txt locks into .venv-infra"
+	@$(PYTHON) -m venv --without-pip .venv-infra
+	@$(call INSTALL,requirements-infra.txt,.venv-infra/bin/python)
 	@touch $@

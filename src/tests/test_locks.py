@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 from .checkout import ROOT
 
-LOCKS = ("requirements.txt", "requirements-dev.txt")
+LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-infra.txt")
 
 
 def read_lock(name: str) -> dict[str, tuple[str, int]]:
@@ -26,7 +26,10 @@ def read_lock(name: str) -> dict[str, tuple[str, int]]:
 
 def asked_for(name: str) -> list[Requirement]:
     """What pyproject.toml asks for, for this lock."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    said = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    if name == "requirements-infra.txt":  # tools that can't share an environment with the package
+        return [Requirement(text) for text in said["dependency-groups"]["infra"]]
+    project = said["project"]
     texts = cast(list[str], project["dependencies"])
     if name == "requirements-dev.txt":
         texts = texts + cast(list[str], project["optional-dependencies"]["dev"])
@@ -58,7 +61,7 @@ def test_a_lock_names_no_index_and_no_file(name: str) -> None:
 
 
 def test_the_tools_lock_contains_the_runtime_lock() -> None:
-    runtime, tools = (read_lock(name) for name in LOCKS)
+    runtime, tools = (read_lock(name) for name in LOCKS[:2])
     assert {name: entry for name, entry in runtime.items() if tools.get(name) != entry} == {}
 
 

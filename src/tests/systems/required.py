@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import pytest
 
-from . import caddy, chromium, nginx, postgresql, prometheus, shared_data, systemd
+from . import caddy, chromium, nginx, postgresql, prometheus, shared_data, systemd, terraform
 
 VARIABLE = "FAULTWATCH_REQUIRE"
 REQUIRED = tuple(name for name in re.split(r"[,\s]+", os.environ.get(VARIABLE, "")) if name)
@@ -25,6 +25,7 @@ LOOK: dict[str, Callable[[], str | None]] = {
     "prometheus": prometheus.why_absent,
     "shared-data": shared_data.why_absent,
     "systemd": systemd.why_absent,
+    "terraform": terraform.why_absent,
 }
 """A system's name, and the look for it: None when it is here, else what is missing."""
 

@@ -1,0 +1,4 @@
+output "faultwatch" {
+  description = "Everything that deploying faultwatch needs to know."
+  value       = module.faultwatch
+}

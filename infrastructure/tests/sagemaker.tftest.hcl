@@ -1,0 +1,87 @@
+mock_provider "aws" {
+  source          = "./tests/mocks"
+  override_during = plan
+}
+
+variables {
+  name                 = "faultwatch-test"
+  vpc_id               = "vpc-0123456789abcdef0"
+  kms_key_arn          = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+  image_repository_arn = "arn:aws:ecr:eu-central-1:123456789012:repository/faultwatch-test"
+  data_statements      = [{ Effect = "Allow", Action = ["s3:GetObject"], Resource = ["arn:aws:s3:::bucket/*"] }]
+}
+
+run "jobs_reach_what_is_theirs" {
+  command = plan
+
+  module {
+    source = "./sensor_sagemaker"
+  }
+
+  assert {
+    condition     = aws_sagemaker_model_package_group.this.model_package_group_name == "faultwatch-test" && output.model_package_group == "faultwatch-test"
+    error_message = "Models are registered under another name than the role knows."
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.execution.policy).Statement :
+      !contains(statement.Resource, "*") || contains(["SignInToPull", "Metrics", "LookAtTheNetwork"], try(statement.Sid, ""))
+    ])
+    error_message = "Jobs reach something without naming it."
+  }
+
+  assert {
+    condition = one([
+      for statement in jsondecode(aws_iam_role_policy.execution.policy).Statement : statement.Condition if try(statement.Sid, "") == "HandJobsThisRole"
+    ]) == { StringEquals = { "iam:PassedToService" = "sagemaker.amazonaws.com" } }
+    error_message = "The role could be handed to another service."
+  }
+
+  assert {
+    condition     = length(aws_security_group.jobs.ingress) == 0
+    error_message = "Jobs can be connected to."
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.execution.assume_role_policy).Statement[0].Condition == { StringEquals = { "aws:SourceAccount" = "123456789012" } }
+    error_message = "Another account's SageMaker could assume the role."
+  }
+}
+
+run "training_starts_once_it_is_deployed" {
+  command = plan
+
+  module {
+    source = "./sensor_sagemaker"
+  }
+
+  assert {
+    condition     = aws_scheduler_schedule.training.state == "DISABLED" && one(aws_scheduler_schedule.training.target).arn == output.pipeline_arn
+    error_message = "The schedule starts a pipeline that is not there yet, or another one."
+  }
+
+  assert {
+    condition     = one(one(aws_scheduler_schedule.training.target).dead_letter_config).arn == aws_sqs_queue.missed.arn
+    error_message = "A start that failed is lost."
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.schedule.policy).Statement[0] == { Effect = "Allow", Action = ["sagemaker:StartPipelineExecution"], Resource = [output.pipeline_arn] }
+    error_message = "The schedule may start other pipelines."
+  }
+}
+
+run "a_schedule_nobody_can_read_is_refused" {
+  command = plan
+
+  module {
+    source = "./sensor_sagemaker"
+  }
+
+  variables {
+    schedule = "every night"
+  }
+
+  expect_failures = [var.schedule]
+}

@@ -1,0 +1,117 @@
+"""What is refused, and that the how-to has what Terraform says then, with what to do."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ..checkout import ROOT
+from ..systems import s3
+from .aws import client_of
+from .conftest import Workplace, workplace_in
+from .test_apply import DEV, variables
+
+pytestmark = pytest.mark.infra
+
+PAGE = (ROOT / "docs" / "how-to" / "deploy-aws.md").read_text(encoding="utf-8")
+DOCUMENTED = re.findall(
+    r"`([^`]+)`", " ".join(re.findall(r"^\| (`[^|]+) \|", PAGE.partition("## When it is refused")[2], re.M))
+)
+BUCKET = "module.faultwatch.module.model_bucket.module.bucket.aws_s3_bucket.this"
+REGISTRY = "module.faultwatch.module.ecr.aws_ecr_repository.this"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[s3.Server]:
+    """An AWS of this module's own."""
+    with s3.running_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def dev(tmp_path_factory: pytest.TempPathFactory, server: s3.Server) -> Workplace:
+    """dev with its state on the disk, ready to be planned."""
+    place = workplace_in(tmp_path_factory.mktemp("messages")).with_variables(variables(server.endpoint))
+    text = 'terraform {\n  backend "local" {}\n}\n\nprovider "aws" {\n  s3_use_path_style = true\n}\n'
+    (place.folder / DEV / "local_override.tf").write_text(text)
+    place.must(DEV, "init", "-lockfile=readonly")
+    return place
+
+
+def refusal(place: Workplace, *arguments: str) -> str:
+    """What a command says that is refused, without the box that Terraform draws around it."""
+    done = place.terraform(DEV, *arguments)
+    assert done.returncode == 1, done.stdout
+    return " ".join(re.sub("[│╷╵]", " ", done.stderr).split())
+
+
+def plan(place: Workplace, target: str = REGISTRY) -> str:
+    """The refusal of a plan of one thing."""
+    return refusal(place, "plan", "-no-color", f"-target={target}")
+
+
+def apply(place: Workplace, target: str) -> str:
+    """The refusal of an apply of one thing."""
+    return refusal(place, "apply", "-no-color", "-auto-approve", f"-target={target}")
+
+
+def nobody_is_signed_in(dev: Workplace, server: s3.Server) -> str:
+    return plan(dev.with_variables({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}))
+
+
+def signed_in_elsewhere(dev: Workplace, server: s3.Server) -> str:
+    return plan(dev.with_variables({"TF_VAR_account_id": "210987654321"}))
+
+
+def no_region(dev: Workplace, server: s3.Server) -> str:
+    without = {name: value for name, value in dev.variables.items() if name != "TF_VAR_region"}
+    return plan(Workplace(dev.folder, without))
+
+
+def a_region_that_is_none(dev: Workplace, server: s3.Server) -> str:
+    return plan(dev.with_variables({"TF_VAR_region": "Frankfurt"}))
+
+
+def another_accounts_bucket(dev: Workplace, server: s3.Server) -> str:
+    other = client_of("sts", server.endpoint)
+    role = other.assume_role(RoleArn="arn:aws:iam::210987654321:role/other", RoleSessionName="other")["Credentials"]
+    theirs = client_of("s3", server.endpoint, keys=(role["AccessKeyId"], role["SecretAccessKey"]))
+    where = {"LocationConstraint": s3.REGION}
+    theirs.create_bucket(Bucket="faultwatch-dev-models-123456789012", CreateBucketConfiguration=where)
+    for client in (other, theirs):
+        client.close()
+    return apply(dev, BUCKET)
+
+
+def a_name_that_is_taken(dev: Workplace, server: s3.Server) -> str:
+    registry = client_of("ecr", server.endpoint)
+    registry.create_repository(repositoryName="faultwatch-dev")
+    registry.close()
+    return apply(dev, REGISTRY)
+
+
+CASES: list[tuple[Callable[[Workplace, s3.Server], str], str]] = [
+    (nobody_is_signed_in, "No valid credential sources found"),
+    (signed_in_elsewhere, "AWS account ID not allowed"),
+    (no_region, "No value for required variable"),
+    (a_region_that_is_none, "region must be the name of an AWS region"),
+    (another_accounts_bucket, "BucketAlreadyExists"),
+    (a_name_that_is_taken, "already exists"),
+]
+
+
+@pytest.mark.parametrize(("case", "words"), CASES, ids=lambda value: getattr(value, "__name__", None))
+def test_a_refusal_is_in_the_how_to(
+    case: Callable[[Workplace, s3.Server], str], words: str, dev: Workplace, server: s3.Server
+) -> None:
+    assert words in case(dev, server)
+    assert words in DOCUMENTED
+
+
+def test_a_state_bucket_that_is_not_there(tmp_path: Path, server: s3.Server) -> None:
+    place = workplace_in(tmp_path).with_variables(variables(server.endpoint))
+    backend = ["bucket=faultwatch-state-nowhere", f"region={s3.REGION}", "use_path_style=true"]
+    said = refusal(place, "init", "-no-color", *(f"-backend-config={value}" for value in backend))
+    assert re.search('S3 bucket "?faultwatch-state-nowhere"? does not exist', said)
+    assert "S3 bucket does not exist" in DOCUMENTED
