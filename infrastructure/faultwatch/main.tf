@@ -139,5 +139,5 @@ module "monitoring" {
   runner_group_name    = module.runner.group_name
   runner_hours         = local.runner_hours
   missed_queue_name    = module.sagemaker.missed_queue_name
-  pipeline_arn         = module.sagemaker.pipeline_arn
+  pipeline_name        = module.sagemaker.pipeline_name
 }

@@ -25,7 +25,7 @@ locals {
     },
   ]
 
-  services = ["autoscaling", "budgets", "cloudwatch", "ec2", "ecr", "eks", "events", "kms", "logs", "rds", "sagemaker", "scheduler", "secretsmanager", "sns", "sqs"]
+  services = ["autoscaling", "budgets", "cloudwatch", "ec2", "ecr", "eks", "kms", "logs", "rds", "sagemaker", "scheduler", "secretsmanager", "sns", "sqs"]
 
   # Settings of everything, but no object, no message and no secret's value.
   look_statements = [

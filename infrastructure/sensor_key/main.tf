@@ -37,12 +37,14 @@ resource "aws_kms_key" "this" {
         }
       },
       {
-        Sid       = "AlarmsAndEventsOfThisAccount"
+        Sid       = "AlarmsToTopicsOfThisAccount"
         Effect    = "Allow"
-        Principal = { Service = ["budgets.amazonaws.com", "cloudwatch.amazonaws.com", "events.amazonaws.com", "events.rds.amazonaws.com"] }
+        Principal = { Service = ["cloudwatch.amazonaws.com", "events.rds.amazonaws.com"] }
         Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
         Resource  = "*"
-        Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
+        Condition = {
+          ArnLike = { "kms:EncryptionContext:aws:sns:topicArn" = "arn:${local.partition}:sns:${local.region}:${local.account}:*" }
+        }
       },
     ]
   })

@@ -46,6 +46,11 @@ locals {
       namespace   = "AWS/AutoScaling", metric = "GroupInServiceInstances", dimensions = { AutoScalingGroupName = var.runner_group_name }
       above       = 0, minutes = var.runner_hours * 60 + 30, statistic = "Minimum"
     }
+    training-failed = {
+      description = "A run of the training pipeline failed: its page in SageMaker says at which step, and why. The model that serves stays."
+      namespace   = "AWS/Sagemaker/ModelBuildingPipeline", metric = "ExecutionFailed", dimensions = { PipelineName = var.pipeline_name }
+      above       = 0, minutes = 5, statistic = "Sum"
+    }
     training-missed = {
       description = "The training pipeline could not be started: the message in ${var.missed_queue_name} says why."
       namespace   = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", dimensions = { QueueName = var.missed_queue_name }

@@ -18,7 +18,7 @@ resource "aws_sns_topic_policy" "alarms" {
       {
         Sid       = "AlarmsAndEventsOfThisAccount"
         Effect    = "Allow"
-        Principal = { Service = ["budgets.amazonaws.com", "cloudwatch.amazonaws.com", "events.amazonaws.com", "events.rds.amazonaws.com"] }
+        Principal = { Service = ["cloudwatch.amazonaws.com", "events.rds.amazonaws.com"] }
         Action    = "sns:Publish"
         Resource  = aws_sns_topic.alarms.arn
         Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
@@ -83,23 +83,6 @@ resource "aws_db_event_subscription" "this" {
   event_categories = ["availability", "failover", "failure", "low storage", "recovery"]
 
   depends_on = [aws_sns_topic_policy.alarms]
-}
-
-resource "aws_cloudwatch_event_rule" "pipeline_failed" {
-  name        = "${var.name}-pipeline-failed"
-  description = "A run of the training pipeline failed"
-
-  event_pattern = jsonencode({
-    source      = ["aws.sagemaker"]
-    detail-type = ["SageMaker Model Building Pipeline Execution Status Change"]
-    detail      = { pipelineArn = [var.pipeline_arn], currentPipelineExecutionStatus = ["Failed"] }
-  })
-}
-
-resource "aws_cloudwatch_event_target" "pipeline_failed" {
-  rule      = aws_cloudwatch_event_rule.pipeline_failed.name
-  target_id = "alarms"
-  arn       = aws_sns_topic.alarms.arn
 }
 
 resource "aws_budgets_budget" "month" {

@@ -9,7 +9,7 @@ variable "name" {
 }
 
 variable "kms_key_arn" {
-  description = "ARN of the KMS key that encrypts messages; its policy must let CloudWatch, EventBridge, RDS and Budgets use it."
+  description = "ARN of the KMS key that encrypts messages; its policy must let CloudWatch and RDS use it."
   type        = string
 }
 
@@ -78,7 +78,7 @@ variable "missed_queue_name" {
   type        = string
 }
 
-variable "pipeline_arn" {
-  description = "ARN of the training pipeline, whose failures are told."
+variable "pipeline_name" {
+  description = "Name of the training pipeline, whose failures are told."
   type        = string
 }

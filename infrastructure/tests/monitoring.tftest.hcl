@@ -17,7 +17,7 @@ variables {
   runner_group_name    = "faultwatch-test-runner"
   runner_hours         = 2
   missed_queue_name    = "faultwatch-test-training-missed"
-  pipeline_arn         = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/faultwatch-test-training"
+  pipeline_name        = "faultwatch-test-training"
 }
 
 run "every_alarm_reaches_somebody" {
@@ -28,7 +28,7 @@ run "every_alarm_reaches_somebody" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.this) == 10 && alltrue([for alarm in aws_cloudwatch_metric_alarm.this : length(alarm.alarm_actions) == 1 && length(alarm.ok_actions) == 1])
+    condition     = length(aws_cloudwatch_metric_alarm.this) == 11 && alltrue([for alarm in aws_cloudwatch_metric_alarm.this : length(alarm.alarm_actions) == 1 && length(alarm.ok_actions) == 1])
     error_message = "An alarm is missing, or tells nobody."
   }
 

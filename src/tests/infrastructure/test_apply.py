@@ -30,7 +30,6 @@ CENSUS = {
     "subnets": ("ec2", "describe_subnets", "Subnets[].SubnetId"),
     "image repositories": ("ecr", "describe_repositories", "repositories[].repositoryName"),
     "clusters": ("eks", "list_clusters", "clusters"),
-    "rules of events": ("events", "list_rules", "Rules[].Name"),
     "roles": ("iam", "list_roles", "Roles[].RoleName"),
     "identity providers": ("iam", "list_open_id_connect_providers", "OpenIDConnectProviderList[].Arn"),
     "keys' names": ("kms", "list_aliases", "Aliases[?!starts_with(AliasName, 'alias/aws/')].AliasName"),
