@@ -37,13 +37,19 @@ locals {
         [
           "budgets:ViewBudget", "ecr:GetLifecyclePolicy", "ecr:GetRepositoryPolicy", "ec2:GetEbsEncryptionByDefault",
           "iam:GetInstanceProfile", "iam:GetOpenIDConnectProvider", "iam:GetRole", "iam:GetRolePolicy", "iam:List*",
-          "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "s3:GetAccelerateConfiguration", "s3:GetBucket*",
-          "s3:GetEncryptionConfiguration", "s3:GetLifecycleConfiguration", "s3:GetReplicationConfiguration", "s3:ListBucket",
-          "scheduler:GetSchedule", "secretsmanager:GetResourcePolicy", "sns:GetSubscriptionAttributes", "sns:GetTopicAttributes",
+          "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "scheduler:GetSchedule", "secretsmanager:GetResourcePolicy", "sns:GetSubscriptionAttributes", "sns:GetTopicAttributes",
           "sqs:GetQueueAttributes", "sqs:GetQueueUrl",
         ],
       )
       Resource = ["*"]
+    },
+    {
+      Effect = "Allow"
+      Action = [
+        "s3:GetAccelerateConfiguration", "s3:GetBucket*", "s3:GetEncryptionConfiguration", "s3:GetLifecycleConfiguration",
+        "s3:GetReplicationConfiguration", "s3:ListBucket",
+      ]
+      Resource = ["arn:${local.partition}:s3:::${var.name}-*"]
     },
   ]
 

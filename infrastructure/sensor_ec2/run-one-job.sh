@@ -37,7 +37,7 @@ github() { # method, token, path; the token comes by standard input, so that no 
 
 trap leave EXIT
 
-command -v jq >/dev/null && command -v git >/dev/null || dnf install -y -q jq git libicu tar gzip make
+command -v jq >/dev/null && command -v git >/dev/null || dnf install -y -q jq git libicu tar gzip make python3.12 python3.12-pip
 secret=$(aws --region "$REGION" secretsmanager get-secret-value --secret-id "$SECRET" --query SecretString --output text)
 field() { jq -er --arg key "$1" '.[$key]' <<<"$secret" || { say "the secret $SECRET has no $1"; exit 1; }; }
 jwt=$(app_token "$(field app_id)" "$(field private_key)")

@@ -1,8 +1,11 @@
 """The AWS that tests talk to: moto on the loopback, its account, and clients of it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
+import httpx
 from botocore.config import Config
 
 from ..systems import s3
@@ -22,3 +25,11 @@ def client_of(
         aws_secret_access_key=keys[1],
         config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": tries}),
     )
+
+
+@contextmanager
+def empty_aws() -> Iterator[s3.Server]:
+    """A server with nothing in it: all servers of a process share what they hold, so it is thrown away first."""
+    with s3.running_server() as server:
+        httpx.post(f"{server.endpoint}/moto-api/reset").raise_for_status()
+        yield server

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from scripts.state_bucket import make_state_bucket
 
 from ..systems import s3
-from .aws import ACCOUNT, client_of
+from .aws import ACCOUNT, client_of, empty_aws
 from .conftest import Workplace
 from .moto_gaps import overrides
 
@@ -80,14 +79,6 @@ def inbound_rules(endpoint: str) -> dict[str, list[Any]]:
     return {group["GroupName"]: group["IpPermissions"] for group in groups}
 
 
-@contextmanager
-def moto(patch: pytest.MonkeyPatch) -> Iterator[s3.Server]:
-    """An AWS of this module's own, with AWS's own policies in it, and nothing else."""
-    patch.setenv("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
-    with s3.running_server() as server:
-        yield server
-
-
 def variables(endpoint: str) -> dict[str, str]:
     """The environment of a Terraform that talks to moto, with all that dev must be told."""
     return {
@@ -110,7 +101,8 @@ def life(workplace: Workplace) -> Iterator[Life]:
     for name, text in overrides().items():
         (workplace.folder / name).write_text(text)
     (workplace.folder / DEV / "path_style_override.tf").write_text('provider "aws" {\n  s3_use_path_style = true\n}\n')
-    with pytest.MonkeyPatch.context() as patch, moto(patch) as server:
+    with pytest.MonkeyPatch.context() as patch, empty_aws() as server:
+        patch.setenv("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")  # AWS's own, which roles are given
         bucket = make_state_bucket(lambda service: client_of(service, server.endpoint), s3.REGION)
         let_in(bucket, server.endpoint)
         told = variables(server.endpoint) | {"TF_VAR_state_bucket": bucket}

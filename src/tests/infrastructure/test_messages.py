@@ -8,7 +8,7 @@ import pytest
 
 from ..checkout import ROOT
 from ..systems import s3
-from .aws import client_of
+from .aws import client_of, empty_aws
 from .conftest import Workplace, workplace_in
 from .test_apply import DEV, variables
 
@@ -25,7 +25,7 @@ REGISTRY = "module.faultwatch.module.ecr.aws_ecr_repository.this"
 @pytest.fixture(scope="module")
 def server() -> Iterator[s3.Server]:
     """An AWS of this module's own."""
-    with s3.running_server() as server:
+    with empty_aws() as server:
         yield server
 
 
@@ -115,3 +115,16 @@ def test_a_state_bucket_that_is_not_there(tmp_path: Path, server: s3.Server) -> 
     said = refusal(place, "init", "-no-color", *(f"-backend-config={value}" for value in backend))
     assert re.search('S3 bucket "?faultwatch-state-nowhere"? does not exist', said)
     assert "S3 bucket does not exist" in DOCUMENTED
+
+
+def test_an_apply_that_broke_off_goes_on_where_it_stopped(dev: Workplace, server: s3.Server) -> None:
+    registry = client_of("ecr", server.endpoint)
+    if not registry.describe_repositories()["repositories"]:
+        registry.create_repository(repositoryName="faultwatch-dev")
+    group = "module.faultwatch.module.sagemaker.aws_security_group.jobs"
+    both = ("apply", "-no-color", "-auto-approve", f"-target={group}", f"-target={REGISTRY}")
+    assert "already exists" in refusal(dev, *both)
+    assert group in dev.must(DEV, "state", "list")
+    registry.delete_repository(repositoryName="faultwatch-dev")
+    registry.close()
+    assert "Apply complete! Resources: 1 added, 0 changed, 0 destroyed." in dev.must(DEV, *both)

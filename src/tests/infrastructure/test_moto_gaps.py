@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ..systems import s3
-from .aws import ACCOUNT, client_of
+from .aws import ACCOUNT, client_of, empty_aws
 from .moto_gaps import GAPS, POLICY_CONDITIONS
 
 pytestmark = pytest.mark.infra
@@ -192,7 +192,7 @@ def _(of: Callable[[str], Any]) -> bool:
 def aws() -> Iterator[Callable[[str], Any]]:
     """Clients of an AWS of this module's own, by service; none tries twice."""
     clients: dict[str, Any] = {}
-    with s3.running_server() as server:
+    with empty_aws() as server:
 
         def of(service: str) -> Any:
             if service not in clients:

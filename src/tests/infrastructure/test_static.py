@@ -33,7 +33,6 @@ def test_an_environment_is_valid(environment: str, workplace: Workplace) -> None
     assert said["diagnostics"] == []
 
 
-@pytest.mark.timeout(900)
 def test_the_assertions_hold(workplace: Workplace) -> None:
     workplace.must(".", "init", "-backend=false", "-lockfile=readonly")
     said = workplace.must(".", "test", "-no-color", timeout=800)
