@@ -64,7 +64,7 @@ def test_commands_and_options_in_a_page_exist(name: str) -> None:
 def test_verbs_of_make_in_a_page_exist(name: str) -> None:
     verbs = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     code = "\n".join(code_of((ROOT / name).read_text(encoding="utf-8")))
-    assert set(re.findall(r"(?:^|\s)make ([a-z-]+)", code)) - verbs == set()
+    assert set(re.findall(r"(?:^|\s)make ([a-z][a-z-]*)", code)) - verbs == set()
 
 
 @pytest.mark.parametrize("name", NAMES)

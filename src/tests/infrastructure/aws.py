@@ -31,5 +31,5 @@ def client_of(
 def empty_aws() -> Iterator[s3.Server]:
     """A server with nothing in it: all servers of a process share what they hold, so it is thrown away first."""
     with s3.running_server() as server:
-        httpx.post(f"{server.endpoint}/moto-api/reset").raise_for_status()
+        httpx.post(f"{server.endpoint}/moto-api/reset", timeout=120).raise_for_status()
         yield server

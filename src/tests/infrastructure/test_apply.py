@@ -101,35 +101,41 @@ def life(workplace: Workplace) -> Iterator[Life]:
     for name, text in overrides().items():
         (workplace.folder / name).write_text(text)
     (workplace.folder / DEV / "path_style_override.tf").write_text('provider "aws" {\n  s3_use_path_style = true\n}\n')
-    with pytest.MonkeyPatch.context() as patch, empty_aws() as server:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")  # AWS's own, which roles are given
-        bucket = make_state_bucket(lambda service: client_of(service, server.endpoint), s3.REGION)
-        let_in(bucket, server.endpoint)
-        told = variables(server.endpoint) | {"TF_VAR_state_bucket": bucket}
-        there = workplace.with_variables(told)
-        before = census(server.endpoint)
-        backend = [f"bucket={bucket}", f"region={s3.REGION}", "use_path_style=true"]
-        there.must(DEV, "init", "-lockfile=readonly", *(f"-backend-config={value}" for value in backend))
-        try:
-            there.must(DEV, "apply", "-auto-approve", "-parallelism=30", timeout=600)
-            during = census(server.endpoint)
-            inbound = inbound_rules(server.endpoint)
-            plan = there.terraform(DEV, "plan", "-no-color", "-detailed-exitcode", "-parallelism=30")
-            state = json.loads(there.must(DEV, "show", "-json"))
-            locked = plan_while_locked(there, server.endpoint, bucket)
-        finally:
-            there.must(DEV, "destroy", "-auto-approve", "-parallelism=30", timeout=600)
-        yield Life(
-            before=before,
-            during=during,
-            inbound=inbound,
-            after=census(server.endpoint),
-            state=state,
-            second_plan=plan.stdout + plan.stderr,
-            second_plan_code=plan.returncode,
-            locked=locked,
-            left_in_state=there.must(DEV, "state", "list"),
-        )
+        with empty_aws() as server:
+            yield live(workplace, server.endpoint)
+
+
+def live(workplace: Workplace, endpoint: str) -> Life:
+    """Make the environment, look at it, and unmake it."""
+    bucket = make_state_bucket(lambda service: client_of(service, endpoint), s3.REGION)
+    let_in(bucket, endpoint)
+    told = variables(endpoint) | {"TF_VAR_state_bucket": bucket}
+    there = workplace.with_variables(told)
+    before = census(endpoint)
+    backend = [f"bucket={bucket}", f"region={s3.REGION}", "use_path_style=true"]
+    there.must(DEV, "init", "-lockfile=readonly", *(f"-backend-config={value}" for value in backend))
+    try:
+        there.must(DEV, "apply", "-auto-approve", "-parallelism=30", timeout=600)
+        during = census(endpoint)
+        inbound = inbound_rules(endpoint)
+        plan = there.terraform(DEV, "plan", "-no-color", "-detailed-exitcode", "-parallelism=30")
+        state = json.loads(there.must(DEV, "show", "-json"))
+        locked = plan_while_locked(there, endpoint, bucket)
+    finally:
+        there.must(DEV, "destroy", "-auto-approve", "-parallelism=30", timeout=600)
+    return Life(
+        before=before,
+        during=during,
+        inbound=inbound,
+        after=census(endpoint),
+        state=state,
+        second_plan=plan.stdout + plan.stderr,
+        second_plan_code=plan.returncode,
+        locked=locked,
+        left_in_state=there.must(DEV, "state", "list"),
+    )
 
 
 def let_in(bucket: str, endpoint: str) -> None:
