@@ -29,7 +29,7 @@ test: .venv/.dev ## check format, lint, types and layers, then run the tests (FA
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 infra-test: .venv/.dev .venv-infra/.installed ## check infrastructure, apply it to a simulator of AWS, destroy it (needs terraform)
-	$(BIN)/pytest -m infra -n $(WORKERS) --dist loadfile --timeout 1500 src/tests/infrastructure
+	$(BIN)/pytest -m infra -n $(WORKERS) --dist loadfile --timeout 3000 src/tests/infrastructure
 
 verify: .venv/.dev ## run the tests that take long, then the benchmarks
 	@scripts/system-packages

@@ -49,7 +49,10 @@ def tables(module: Path) -> str:
 def blocks(module: Path, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Name and content of each block of a kind, as they stand in the module's files."""
     for file in sorted(module.glob("*.tf")):
-        for block in hcl2.loads(file.read_text(encoding="utf-8")).get(kind, []):
+        text = file.read_text(encoding="utf-8")
+        if f'{kind} "' not in text:
+            continue  # most files have none, and parsing takes its time
+        for block in hcl2.loads(text).get(kind, []):
             for name, content in block.items():
                 yield _plain(name), content
 

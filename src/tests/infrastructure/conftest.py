@@ -26,7 +26,7 @@ class Workplace:
         """The same place, with more in Terraform's environment."""
         return replace(self, variables=self.variables | variables)
 
-    def terraform(self, where: str, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    def terraform(self, where: str, *arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
         """What `terraform ARGUMENTS` says in a folder of the copy."""
         program = terraform_system.find()
         assert program is not None
@@ -38,7 +38,7 @@ class Workplace:
             timeout=timeout,
         )
 
-    def must(self, where: str, *arguments: str, timeout: float = 300) -> str:
+    def must(self, where: str, *arguments: str, timeout: float = 600) -> str:
         """The same, for what may not fail: its output, or the test fails with both outputs."""
         done = self.terraform(where, *arguments, timeout=timeout)
         if done.returncode:

@@ -35,7 +35,7 @@ def test_an_environment_is_valid(environment: str, workplace: Workplace) -> None
 
 def test_the_assertions_hold(workplace: Workplace) -> None:
     workplace.must(".", "init", "-backend=false", "-lockfile=readonly")
-    said = workplace.must(".", "test", "-no-color", timeout=800)
+    said = workplace.must(".", "test", "-no-color", timeout=1500)
     assert re.search(r"Success! \d{2,} passed, 0 failed\.", said)
 
 
