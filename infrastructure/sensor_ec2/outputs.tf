@@ -11,6 +11,7 @@ output "group_name" {
 output "start_statements" {
   description = "Statements of an IAM policy that let its role start runners, and nothing else."
   value = [
+    { Effect = "Allow", Action = ["autoscaling:DescribeAutoScalingGroups"], Resource = ["*"] },
     { Effect = "Allow", Action = ["autoscaling:SetDesiredCapacity"], Resource = [local.group_arn] },
   ]
 }

@@ -11,7 +11,21 @@ import pytest
 from .checkout import ROOT, run
 
 PYTEST = Path(sys.executable).parent / "pytest"
-VERBS = ["setup", "demo", "test", "infra-test", "verify", "lint", "format", "bench", "sbom", "scan", "runner", "deploy", "comment"]
+VERBS = [
+    "setup",
+    "demo",
+    "test",
+    "infra-test",
+    "verify",
+    "lint",
+    "format",
+    "bench",
+    "sbom",
+    "scan",
+    "runner",
+    "deploy",
+    "comment",
+]
 VERBS += ["docs", "clean"]
 NOT_IN_A_CLONE = shutil.ignore_patterns(".venv", ".git", "__pycache__", "*.egg-info", ".*_cache", ".hypothesis")
 
