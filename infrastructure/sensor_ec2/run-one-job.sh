@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2153
 # Runs on a new machine: register with GitHub as an ephemeral runner, run one job, and be gone. Bash; needs API,
 # ARCHITECTURE, GROUP, HOURS, LABEL, REGION, REPOSITORY and SECRET in the environment.
 set -euo pipefail
@@ -37,7 +38,7 @@ github() { # method, token, path; the token comes by standard input, so that no 
 
 trap leave EXIT
 
-command -v jq >/dev/null && command -v git >/dev/null || dnf install -y -q jq git libicu tar gzip make python3.12 python3.12-pip
+dnf install -y -q jq git libicu tar gzip make python3.12 python3.12-pip
 secret=$(aws --region "$REGION" secretsmanager get-secret-value --secret-id "$SECRET" --query SecretString --output text)
 field() { jq -er --arg key "$1" '.[$key]' <<<"$secret" || { say "the secret $SECRET has no $1"; exit 1; }; }
 jwt=$(app_token "$(field app_id)" "$(field private_key)")
