@@ -22,6 +22,7 @@ from ..fleet.database import applying, reading, writing
 from ..fleet.registry import Registry
 from ..settings import Settings
 from ..telemetry import checkpoint, records
+from ..telemetry.checkpoint import Draft
 from ..telemetry.hold import may_delete
 from ..telemetry.lake import AnyTable, Lake
 from ..telemetry.log import LogWriter, read_log
@@ -207,8 +208,16 @@ class Shard:
 
     def checkpoint(self, frozen: Frozen) -> None:
         """Save the state as `state.freeze()` gave it; the lake must have the rows up to it."""
-        checkpoint.save(self._states, frozen.seq, frozen.arrays, frozen.meta)
-        self._advance(frozen.now_ms, state_seq=frozen.seq)
+        self.settle(self.draft(frozen), frozen.now_ms)
+
+    def draft(self, frozen: Frozen) -> Draft:
+        """Write the state down before it goes on. Raises StorageError where it can't be written."""
+        return checkpoint.draft(self._states, frozen.seq, frozen.arrays, frozen.meta)
+
+    def settle(self, draft: Draft, now_ms: int) -> None:
+        """Make what was written down the newest checkpoint, once the lake has the rows up to it."""
+        checkpoint.settle(draft)
+        self._advance(now_ms, state_seq=draft.seq)
 
     def trim(self) -> int:
         """Delete segments and spool files that lake, database and both checkpoints are past; return how many segments.

@@ -279,14 +279,14 @@ class TypeState:
             devices.float32("width")[slots, :known] = batch.scores.width
 
     def to_arrays(self) -> dict[str, Array]:
-        """What a checkpoint keeps: copies, with names that tell the parts apart."""
+        """What a checkpoint keeps: views, with names that tell the parts apart."""
         arrays = {f"devices.{name}": array for name, array in self.devices.to_arrays().items()}
         arrays.update({f"waiting.{name}": array for name, array in self.waiting.to_arrays().items()})
         if self.learning is not None:
             arrays.update({f"learning.{name}": array for name, array in self.learning.to_arrays().items()})
         if self._detector_state is not None:
             state = self._detector_state.to_arrays()
-            arrays.update({f"detector.{name}": array[: len(self.devices)].copy() for name, array in state.items()})
+            arrays.update({f"detector.{name}": array[: len(self.devices)] for name, array in state.items()})
         return arrays
 
     def load(self, arrays: Mapping[str, Array], installed: Installed | None) -> None:
