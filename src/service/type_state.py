@@ -260,7 +260,8 @@ class TypeState:
             self._detector_state, Block(slots.astype(np.int32), readings.ts, values)
         )
         enter, leave = self.devices.float32("enter")[slots], self.devices.float32("leave")[slots]
-        counts = self.devices.int64("readings")[slots] + rank_within(slots)
+        # Counted from the key on: devices that began together would all keep theirs in the same minute.
+        counts = self.devices.int64("readings")[slots] + rank_within(slots) + readings.keys
         last = self.devices.float32("kept_centre")
         kept = expectation.choose(slots, counts, scores.score, leave, scores.centre, scores.width, last)
         return Batch(readings, slots, False, scores, enter, leave, kept, self.installed.version)
