@@ -23,6 +23,9 @@ MAX_DEVICE_ID = 200
 Registration = tuple[str, int, str | None]
 """What a device says when it comes for the first time: (device_id, type_id, name of its site or None)."""
 
+DeviceColumns = tuple[npt.NDArray[np.int64], pl.Series, npt.NDArray[np.int64]]
+"""Devices: their owners (n,), ids (n,), and keys, types and sites (3, n), -1 for no site."""
+
 
 class Registry:
     """Types and devices of the database, remembered; one thread at a time may use it.
@@ -106,10 +109,10 @@ class Registry:
             known.put(made)
         return known.entries(wanted)
 
-    def all_devices(self) -> Iterator[list[DeviceEntry]]:
-        """All devices in the order of their keys, a batch at a time."""
+    def all_columns(self) -> Iterator[DeviceColumns]:
+        """All devices in the order of their keys, in columns, some thousand at a time."""
         with reading(self._engine) as session:
-            yield from _batches(session)
+            yield from _columns(session, None)
 
     def _entries(self) -> dict[int, device_types.TypeEntry]:
         if self._types is None:
@@ -149,22 +152,13 @@ def _entries_of(session: Session, owner_id: int, device_ids: list[str]) -> list[
     return [DeviceEntry(*row) for row in rows]
 
 
-def _columns(
-    session: Session, owner_id: int | None
-) -> Iterator[tuple[npt.NDArray[np.int64], pl.Series, npt.NDArray[np.int64]]]:
-    """Devices in the order of their keys, thousands at a time: owners (n,), ids (n,), and keys, types, sites (3, n)."""
+def _columns(session: Session, owner_id: int | None) -> Iterator[DeviceColumns]:
     table = models.Device.__table__.c
     query = select(table.owner_id, table.device_id, table.id, table.type_id, func.coalesce(table.site_id, NONE))
     query = query.order_by(table.id) if owner_id is None else query.where(table.owner_id == owner_id)
     for rows in session.connection().execute(query.execution_options(yield_per=BATCH)).partitions():
         owner_ids, device_ids, *columns = zip(*rows, strict=True)
         yield np.array(owner_ids, np.int64), pl.Series(device_ids, dtype=pl.String), np.array(columns, np.int64)
-
-
-def _batches(session: Session) -> Iterator[list[DeviceEntry]]:
-    query = select(*_ENTRY).order_by(models.Device.id)
-    for rows in session.execute(query.execution_options(yield_per=BATCH)).partitions():
-        yield [DeviceEntry(*row) for row in rows]
 
 
 _ENTRY = (
