@@ -187,20 +187,17 @@ def _name_devices(engine: "Engine") -> None:
 def _readings(shard: "Shard", fleet: "Fleet", owner_id: int, name: str, start: datetime, end: datetime) -> "Readings":
     """All readings of a type in a span of time, in the form the shard takes."""
     import numpy as np
-    import polars as pl
 
     from .telemetry.quality import cut_timestamps
     from .telemetry.readings import Readings
 
     frame = fleet.readings(name, start, end)
     known = shard.registry.lookup(owner_id)
-    ids = pl.DataFrame({"device_id": list(known), "key": [entry.key for entry in known.values()]})
-    frame = frame.join(ids, on="device_id", how="left", maintain_order="left")
     type_id = _type_ids(shard)[name]
     spec = shard.registry.types()[type_id]
     ts = cut_timestamps(frame["timestamp"].dt.epoch("ms").to_numpy(), spec.resolution_ms)
     values = np.ascontiguousarray(frame.select(spec.sensor_names).to_numpy(), dtype=np.float64)
-    return Readings(type_id, frame["key"].to_numpy(), ts, values)
+    return Readings(type_id, known.find(frame["device_id"]).keys, ts, values)
 
 
 def _backfill(

@@ -1,5 +1,6 @@
 """`faultwatch serve`: the live loop, the pages, or both, in one process behind one port."""
 
+import gc
 import os
 import random
 import re
@@ -71,7 +72,7 @@ def run(settings: "Settings", ready: Callable[[str, str | None], None]) -> None:
     from .fleet.database import connect, migrate
     from .metrics import Metrics
     from .operations.running import announced
-    from .server import Server
+    from .server import Protocol, Server
     from .service.health import LoopHealth
     from .service.live import Live, wall_ms
     from .telemetry.lake import Lake
@@ -101,6 +102,7 @@ def run(settings: "Settings", ready: Callable[[str, str | None], None]) -> None:
             link = _setup_link(engine, wall_ms(), address)
         config = uvicorn.Config(
             _together(_endpoints(settings, engine, metrics, health, pages), gateway, pages, metrics),
+            http=Protocol,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -116,6 +118,8 @@ def run(settings: "Settings", ready: Callable[[str, str | None], None]) -> None:
         server = Server(config, lambda: ready(address, link), shutdown, _tell_to_wait)
         if live is not None:
             threading.Thread(target=_stop_when_failed, args=(live.failed, server), daemon=True).start()
+        # Code and the fleet stay until the end: the collector needn't look through them again and again.
+        gc.freeze()
         log.info("serve.starting", role=settings.role, address=address, data=str(settings.data))
         try:
             server.run(sockets=[listener])

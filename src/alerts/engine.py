@@ -173,17 +173,17 @@ def _check(state: EngineState, observations: Observations) -> None:
     _check_rules(state, observations.rules)
     if not (len(devices) or len(rows) or len(rejected) or len(observations.heard) or observations.words):
         return
-    known = state.device["owner"] >= 0
+    owner = state.device["owner"]
     if len(devices):
         _check_devices(devices)
-        known = np.concatenate([known, np.zeros(max(0, int(devices.slot.max()) + 1 - len(known)), np.bool_)])
-        known[devices.slot] = True
+        owner = np.concatenate([owner, np.full(max(0, int(devices.slot.max()) + 1 - len(owner)), -1, np.int32)])
+        owner[devices.slot] = devices.owner
     for name, slots in (("rows", rows.slot), ("rejected", rejected.slot), ("heard", observations.heard)):
         if len(slots):
-            _registered(known, slots, name)
+            _registered(owner, slots, name)
     sites = max(len(state.site), int(devices.site.max(initial=-1)) + 1)
     for word in observations.words:
-        _check_word(word, known, sites)
+        _check_word(word, owner, sites)
 
 
 def _check_rules(state: EngineState, rules: Sequence[Rule]) -> None:
@@ -210,19 +210,19 @@ def _check_devices(devices: Devices) -> None:
         raise ValueError("devices: slot and owner must be 0 or more, interval_ms and silent_after_ms 1 or more")
 
 
-def _check_word(word: Word, known: npt.NDArray[np.bool_], sites: int) -> None:
+def _check_word(word: Word, owner: npt.NDArray[np.int32], sites: int) -> None:
     if word.alert == Kind.SITE:
         if word.kind != WordKind.DISMISS or not 0 <= word.slot < sites:
             raise ValueError(f"{word}: a site's alert can be dismissed, for a site from 0 to {sites - 1}; nothing else")
         return
-    _registered(known, np.array([word.slot], np.int32), f"{word}")
+    _registered(owner, np.array([word.slot], np.int32), f"{word}")
     if word.kind == WordKind.MAINTENANCE and not word.from_ms < word.until_ms:
         raise ValueError(f"{word}: maintenance must end after it begins")
 
 
-def _registered(known: npt.NDArray[np.bool_], slots: npt.NDArray[np.int32], name: str) -> None:
+def _registered(owner: npt.NDArray[np.int32], slots: npt.NDArray[np.int32], name: str) -> None:
     low, high = int(slots.min()), int(slots.max())
-    if low < 0 or high >= len(known) or not known[slots].all():
+    if low < 0 or high >= len(owner) or (owner[slots] < 0).any():
         raise ValueError(f"{name}: slots from {low} to {high}; not all were registered with Observations.devices")
 
 

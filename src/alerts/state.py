@@ -264,15 +264,15 @@ class EngineState:
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return plain arrays for the checkpoint, the pool compacted: equal states give equal arrays."""
         compact, heads, site_heads = _compacted(self)
-        device, site, control = self.device.copy(), self.site.copy(), self.control.copy()
-        device["head"], site["head"] = heads, site_heads
+        control = self.control.copy()
         control["free"], control["used"], control["n_out"] = -1, len(compact), 0
-        tables = {"device": device, "entry": compact, "site": site, "owner": self.owner, "control": control}
+        tables = {"device": self.device, "entry": compact, "site": self.site, "owner": self.owner, "control": control}
         tables["rule"] = self.rule
         arrays: dict[str, np.ndarray] = {"due": self.due.copy()}
         for table, values in tables.items():
             for column in TABLES[table].names or ():
-                arrays[f"{table}.{column}"] = np.ascontiguousarray(values[column])
+                arrays[f"{table}.{column}"] = np.array(values[column], order="C")
+        arrays["device.head"], arrays["site.head"] = heads, site_heads
         return arrays
 
     @classmethod

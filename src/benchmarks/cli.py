@@ -45,6 +45,23 @@ def throughput(
         show(measure(load, Path(folder)), json_file)
 
 
+@benchmark.command("pages")
+def pages(
+    devices: Annotated[int, typer.Option(min=1, help="How many devices.")] = 100_000,
+    minutes: Annotated[int, typer.Option(min=1, max=2_000, help="Readings of each, the last one of now.")] = 10,
+    json_file: JsonOption = None,
+) -> None:
+    """Look at pages while a loop in a process of its own takes in all it can: milliseconds to each answer."""
+    import tempfile
+
+    from .pages import measure
+    from .throughput import Load
+
+    load = Load(devices=devices, sensors=8, minutes=minutes, form="arrow", rows_per_request=ROWS_PER_REQUEST["arrow"])
+    with tempfile.TemporaryDirectory(prefix="faultwatch-benchmark-") as folder:
+        show(measure(load, Path(folder)), json_file)
+
+
 @benchmark.command("detection")
 def detection(
     json_file: Annotated[

@@ -82,20 +82,20 @@ def measure(load: Load, folder: Path) -> dict[str, object]:
     start_ms = time.time_ns() // 1_000_000 // MINUTE_MS * MINUTE_MS - load.minutes * MINUTE_MS
     fleet = MadeFleet(load.devices, load.sensors, start_ms)
     data, twin = folder / "data", folder / "replay"
-    prepared = _in_a_child(prepare, data, fleet)
+    prepared = in_a_child(prepare, data, fleet)
     shutil.copytree(data, twin)
-    files = _in_a_child(_write_all, folder, fleet, load)
-    with _server(data) as server:
+    files = in_a_child(write_all, folder, fleet, load)
+    with server_on(data) as server:
         stages_before, cpu_before, begun = server.stages(), server.cpu_s(), time.perf_counter()
-        sent = _send_all(server.url, prepared.token, load, files, fleet.device_type.name)
+        sent = send_all(server.url, prepared.token, load, files, fleet.device_type.name)
         seconds = time.perf_counter() - begun
         queue_left = server.drain(data)
         stages = {stage: cpu - stages_before[stage] for stage, cpu in server.stages().items()}
         peak = server.peak_rss()
     server_cpu = server.cpu_at_end - cpu_before
-    compact_cpu = _in_a_child(compact, data, prepared.type_id)
-    found = _in_a_child(read_back, data, prepared.type_id, start_ms)
-    replayed = _in_a_child(replay, data, twin, prepared.type_id, start_ms)
+    compact_cpu = in_a_child(compact, data, prepared.type_id)
+    found = in_a_child(read_back, data, prepared.type_id, start_ms)
+    replayed = in_a_child(replay, data, twin, prepared.type_id, start_ms)
     # What no stage counts: HTTP, Polars' own threads, the last commit and checkpoint of all.
     stages |= {"other": server_cpu - sum(stages.values()), "compact": compact_cpu}
     millions = load.rows / 1e6
@@ -112,7 +112,7 @@ def measure(load: Load, folder: Path) -> dict[str, object]:
         "server_cpu_s_per_million_rows": round((server_cpu + compact_cpu) / millions, 2),
         "stages": {stage: round(cpu / millions, 3) for stage, cpu in stages.items()},
         "peak_rss_bytes": peak,
-        "latency_ms": {"p50": _quantile(latency, 0.5), "p99": _quantile(latency, 0.99)},
+        "latency_ms": {"p50": quantile(latency, 0.5), "p99": quantile(latency, 0.99)},
         "rows_sent": sent.rows,
         "rows_accepted": sent.accepted,
         "rows_scored": found.scored,
@@ -221,7 +221,7 @@ def replay(data: Path, twin: Path, type_id: int, start_ms: int) -> int:
     return fired
 
 
-class _Server:
+class RunningServer:
     """A running `faultwatch serve`, seen from outside."""
 
     def __init__(self, process: "subprocess.Popen[str]", url: str) -> None:
@@ -258,11 +258,12 @@ class _Server:
 
 
 @contextmanager
-def _server(data: Path) -> Iterator[_Server]:
+def server_on(data: Path, *arguments: str) -> Iterator[RunningServer]:
+    """A server on a data folder, until it is told to end; `arguments` for `faultwatch serve`."""
     root = __package__.partition(".")[0]
     settings = {"LAKE_COMMIT_S": COMMIT_S, "CHECKPOINT_S": CHECKPOINT_S, "LOG_LEVEL": "warning"}
     process = subprocess.Popen(
-        [sys.executable, "-m", root, "serve", "--data", str(data), "--port", "0"],
+        [sys.executable, "-m", root, "serve", "--data", str(data), "--port", "0", *arguments],
         env={**os.environ, **{f"FAULTWATCH_{name}": str(value) for name, value in settings.items()}},
         cwd=Path(__file__).parents[2],
         stderr=subprocess.PIPE,
@@ -277,7 +278,7 @@ def _server(data: Path) -> Iterator[_Server]:
                 break
         else:
             raise StorageError(f"the server did not start: {' '.join(said)}")
-        server = _Server(process, found[0])
+        server = RunningServer(process, found[0])
         yield server
         process.send_signal(signal.SIGTERM)
         process.stderr.read()
@@ -291,7 +292,7 @@ def _server(data: Path) -> Iterator[_Server]:
         process.stderr.close()
 
 
-def _write_all(folder: Path, fleet: MadeFleet, load: Load) -> list[list[Path]]:
+def write_all(folder: Path, fleet: MadeFleet, load: Load) -> list[list[Path]]:
     """Files of requests, for each sender one for each of its connections."""
     connections = min(32, max(1, load.devices // 50)) if load.rows_per_request == 1 else 2
     shares = np.array_split(np.arange(load.devices), SENDERS * connections)
@@ -301,7 +302,7 @@ def _write_all(folder: Path, fleet: MadeFleet, load: Load) -> list[list[Path]]:
     return [paths[at::SENDERS] for at in range(SENDERS)]
 
 
-def _send_all(url: str, token: str, load: Load, files: Sequence[Sequence[Path]], type_name: str) -> Sent:
+def send_all(url: str, token: str, load: Load, files: Sequence[Sequence[Path]], type_name: str) -> Sent:
     parts = urlsplit(url)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(SENDERS, mp_context=context) as pool:
@@ -327,12 +328,12 @@ def _ready(number: int) -> int:
     return number
 
 
-def _in_a_child(work: Callable[..., R], *arguments: object) -> R:
+def in_a_child(work: Callable[..., R], *arguments: object) -> R:
     """Run in a process of its own, so that its memory is gone afterwards."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(work, *arguments).result()
 
 
-def _quantile(values: np.ndarray, share: float) -> float:
+def quantile(values: np.ndarray, share: float) -> float:
     return round(float(np.quantile(values, share)), 1) if len(values) else 0.0

@@ -113,7 +113,7 @@ def _selection(
     theirs = Registry(engine).lookup(owner_id)
     if unknown := [device_id for device_id in device_ids or [] if device_id not in theirs]:
         raise ConfigError(f"there is no device {unknown[0]!r} of this owner; there are: {_listed(sorted(theirs))}")
-    devices = [theirs[device_id] for device_id in dict.fromkeys(device_ids)] if device_ids else list(theirs.values())
+    devices = theirs.entries(list(dict.fromkeys(device_ids)) if device_ids else None)
     if not devices:
         raise ConfigError("this owner has no devices; nothing was written")
     entry = _type_meant(engine, owner_id, type_name, devices)

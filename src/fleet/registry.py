@@ -1,8 +1,11 @@
 """What intake needs to know of the fleet, in bulk: types, and devices by owner and id."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from sqlalchemy import Engine, select
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from sqlalchemy import Engine, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -11,6 +14,7 @@ from ..telemetry.records import DeviceEntry
 from ..telemetry.schema import DeviceType
 from . import device_types, models, owners
 from .database import among, reading, writing
+from .known_devices import NONE, KnownDevices
 
 BATCH = 20_000
 """Devices made in one transaction, or read at once: a million would keep every other writer waiting."""
@@ -18,6 +22,9 @@ MAX_DEVICE_ID = 200
 
 Registration = tuple[str, int, str | None]
 """What a device says when it comes for the first time: (device_id, type_id, name of its site or None)."""
+
+DeviceColumns = tuple[npt.NDArray[np.int64], pl.Series, npt.NDArray[np.int64]]
+"""Devices: their owners (n,), ids (n,), and keys, types and sites (3, n), -1 for no site."""
 
 
 class Registry:
@@ -30,7 +37,7 @@ class Registry:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._types: dict[int, device_types.TypeEntry] | None = None
-        self._devices: dict[int, dict[str, DeviceEntry]] = {}
+        self._devices: dict[int, KnownDevices] = {}
 
     def types(self) -> dict[int, DeviceType]:
         """Every type in its newest version, by type_id."""
@@ -54,14 +61,28 @@ class Registry:
         self.reload_types()
         return added
 
-    def lookup(self, owner_id: int) -> Mapping[str, DeviceEntry]:
-        """An owner's devices by device_id. The mapping is live: what is registered later appears in it."""
+    def lookup(self, owner_id: int) -> KnownDevices:
+        """An owner's devices by device_id; what is registered later appears among them."""
         known = self._devices.get(owner_id)
         if known is None:
+            known = KnownDevices(owner_id)
             with reading(self._engine) as session:
-                known = {entry.device_id: entry for batch in _batches(session, owner_id) for entry in batch}
+                for _, device_ids, columns in _columns(session, owner_id):
+                    known.put_columns(device_ids, columns)
             self._devices[owner_id] = known
         return known
+
+    def load(self) -> list[KnownDevices]:
+        """The devices of every owner, read at once: what a shard that starts would else ask for owner by owner."""
+        loaded: dict[int, KnownDevices] = {}
+        with reading(self._engine) as session:
+            for owner_ids, device_ids, columns in _columns(session, None):
+                for owner_id in np.unique(owner_ids).tolist():
+                    mine = np.flatnonzero(owner_ids == owner_id)
+                    known = loaded.setdefault(owner_id, KnownDevices(owner_id))
+                    known.put_columns(device_ids[mine], columns[:, mine])
+        self._devices = loaded
+        return list(loaded.values())
 
     def register(self, owner_id: int, items: Sequence[Registration], now_ms: int) -> list[DeviceEntry]:
         """Make devices, and their sites; return one entry for each item, in order.
@@ -76,21 +97,22 @@ class Registry:
                     f"device_id {device_id!r}: expected 1 to {MAX_DEVICE_ID} characters without control characters"
                 )
         known = self.lookup(owner_id)
+        wanted = [device_id for device_id, _, _ in items]
+        unknown = known.find(pl.Series(wanted, dtype=pl.String)).keys == NONE
         new: dict[str, Registration] = {}
-        for item in items:
-            if item[0] not in known:
-                new.setdefault(item[0], item)
+        for at in np.flatnonzero(unknown).tolist():
+            new.setdefault(wanted[at], items[at])
         coming = list(new.values())
         for start in range(0, len(coming), BATCH):
             with writing(self._engine) as session:
                 made = _insert(session, owner_id, coming[start : start + BATCH], now_ms)
-            self._devices[owner_id].update((entry.device_id, entry) for entry in made)
-        return [known[device_id] for device_id, _, _ in items]
+            known.put(made)
+        return known.entries(wanted)
 
-    def all_devices(self) -> Iterator[list[DeviceEntry]]:
-        """All devices in the order of their keys, a batch at a time."""
+    def all_columns(self) -> Iterator[DeviceColumns]:
+        """All devices in the order of their keys, in columns, some thousand at a time."""
         with reading(self._engine) as session:
-            yield from _batches(session, None)
+            yield from _columns(session, None)
 
     def _entries(self) -> dict[int, device_types.TypeEntry]:
         if self._types is None:
@@ -130,11 +152,13 @@ def _entries_of(session: Session, owner_id: int, device_ids: list[str]) -> list[
     return [DeviceEntry(*row) for row in rows]
 
 
-def _batches(session: Session, owner_id: int | None) -> Iterator[list[DeviceEntry]]:
-    query = select(*_ENTRY)
-    query = query.order_by(models.Device.id) if owner_id is None else query.where(models.Device.owner_id == owner_id)
-    for rows in session.execute(query.execution_options(yield_per=BATCH)).partitions():
-        yield [DeviceEntry(*row) for row in rows]
+def _columns(session: Session, owner_id: int | None) -> Iterator[DeviceColumns]:
+    table = models.Device.__table__.c
+    query = select(table.owner_id, table.device_id, table.id, table.type_id, func.coalesce(table.site_id, NONE))
+    query = query.order_by(table.id) if owner_id is None else query.where(table.owner_id == owner_id)
+    for rows in session.connection().execute(query.execution_options(yield_per=BATCH)).partitions():
+        owner_ids, device_ids, *columns = zip(*rows, strict=True)
+        yield np.array(owner_ids, np.int64), pl.Series(device_ids, dtype=pl.String), np.array(columns, np.int64)
 
 
 _ENTRY = (

@@ -70,8 +70,8 @@ class Columns:
                 self._columns[name], self._arrays[name] = wider, grown
 
     def to_arrays(self) -> dict[str, Array]:
-        """What a checkpoint keeps: copies."""
-        return {name: self[name].copy() for name in self._columns}
+        """What a checkpoint keeps; views, not copies."""
+        return {name: self[name] for name in self._columns}
 
     def load(self, arrays: Mapping[str, Array]) -> None:
         """Take over the arrays of a checkpoint; columns it doesn't have keep their fill."""

@@ -1,6 +1,7 @@
 """Read Arrow IPC streams: the columns device_id and timestamp, perhaps type and site, and one for each sensor."""
 
 from io import BytesIO
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from .arrow_guard import count_rows
 from .decode_body import TooLargeError
 from .decode_columns import without
 from .decode_loose import Flaw, listed, name_complaint
-from .decoded import MAX_NAME, Block, Decoded, all_of, named_or
+from .decoded import MAX_NAME, Block, Decoded, Names
 
 _LONGEST_TIME = 100
 """Characters of a timestamp that are looked at."""
@@ -38,15 +39,16 @@ def decode_arrow(body: bytes, type_name: str | None, max_rows: int) -> Decoded:
     flaws: dict[int, Flaw] = {}
     types = _names(frame, "type", flaws)
     sites = _names(frame, "site", flaws)
-    ids = _names(frame, "device_id", flaws) or []
+    ids = _names(frame, "device_id", flaws)
+    assert ids is not None
     sensors = tuple(name for name in frame.columns if name not in _FIELDS)
     block = Block(
         numbers=np.arange(frame.height),
         requests=np.zeros(frame.height, np.int64),
-        device_ids=[name or "" for name in ids],
+        device_ids=ids.fill_null(""),
         ts=_times(frame["timestamp"], flaws),
-        types=named_or(types, type_name) if types is not None else all_of(type_name, frame.height),
-        sites=sites,
+        types=Names.same(type_name, frame.height) if types is None else Names.of(types.to_list(), type_name),
+        sites=None if sites is None else Names.of(sites.to_list()),
         sensors=sensors,
         values=_values(frame, sensors, flaws),
     )
@@ -61,8 +63,8 @@ def _read(body: bytes) -> pl.DataFrame:
         raise IngestError(f"the body is no Arrow IPC stream that can be read: {reason}") from error
 
 
-def _names(frame: pl.DataFrame, field: str, flaws: dict[int, Flaw]) -> list[str | None] | None:
-    """A column of names; those that are too long, empty, or null where a name is needed, are flaws."""
+def _names(frame: pl.DataFrame, field: str, flaws: dict[int, Flaw]) -> pl.Series | None:
+    """A column of names; those that are too long, empty, or null where a name is needed, are flaws and null."""
     if field not in frame.columns:
         return None
     column = frame[field]
@@ -71,14 +73,16 @@ def _names(frame: pl.DataFrame, field: str, flaws: dict[int, Flaw]) -> list[str 
     if column.dtype != pl.String:
         raise IngestError(f"column {field} is {column.dtype}; expected text")
     # Looked at before any text becomes an object: views may point at one long text a million times.
-    fits = column.str.len_bytes().is_between(1, 4 * MAX_NAME)
-    cut = column.to_frame().select(pl.when(fits).then(pl.col(field)))[field]
-    names: list[str | None] = cut.to_list()
+    length = column.str.len_bytes()
+    if length.null_count() == 0 and 1 <= cast(int, length.min() or 1) and cast(int, length.max() or 1) <= MAX_NAME:
+        return column
+    fits = length.is_between(1, 4 * MAX_NAME)
+    names = column.to_frame().select(pl.when(fits).then(pl.col(field)))[field]
     unfit = ~fits.fill_null(field != "device_id")
     beginnings = column.filter(unfit).str.head(MAX_NAME + 1).to_list()
     for i, text in zip(unfit.arg_true().to_list(), beginnings, strict=True):
         flaws.setdefault(i, Flaw(name_complaint(field, text) or ""))
-    for i in (cut.str.len_chars() > MAX_NAME).arg_true().to_list():
+    for i in (names.str.len_chars() > MAX_NAME).arg_true().to_list():
         flaws.setdefault(i, Flaw(name_complaint(field, names[i]) or ""))
     return names
 

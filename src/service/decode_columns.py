@@ -5,12 +5,13 @@ from typing import TypeVar
 
 import msgspec
 import numpy as np
+import polars as pl
 
 from ..exceptions import IngestError
 from ..telemetry.quality import Reason, not_finite
 from ..telemetry.timestamps import explain_timestamp, parse_timestamps
 from .decode_loose import Flaw, is_text, kind, listed, loads, name_complaint, number_complaint, time_complaint
-from .decoded import MAX_NAME, Block, Decoded, all_of, named_or
+from .decoded import MAX_NAME, Block, Decoded, Names
 
 T = TypeVar("T")
 
@@ -52,10 +53,10 @@ def decode_columns(columns: Mapping[str, bytes], type_name: str | None) -> Decod
     block = Block(
         numbers=index,
         requests=np.zeros(len(ids), np.int64),
-        device_ids=ids,
+        device_ids=pl.Series(ids, dtype=pl.String),
         ts=ts,
-        types=named_or(types, type_name) if types is not None else all_of(type_name, len(ids)),
-        sites=sites,
+        types=Names.of(types, type_name) if types is not None else Names.same(type_name, len(ids)),
+        sites=None if sites is None else Names.of(sites),
         sensors=tuple(sensors),
         values=values,
     )

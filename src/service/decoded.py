@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from ..telemetry.quality import Reason
 from ..telemetry.timestamps import explain_timestamp, parse_timestamps, show_time
@@ -43,20 +44,49 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True)
+class Names:
+    """A column of n names, few of them different: `names`, and which of them each row has, `which` int64 (n,)."""
+
+    names: Sequence[str | None]
+    which: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, column: Sequence[str | None], instead: str | None = None) -> "Names | None":
+        """A column, with `instead` where it names nothing; None where nothing is named at all."""
+        numbers: dict[str | None, int] = {}
+        which = np.fromiter((numbers.setdefault(name or None, len(numbers)) for name in column), np.int64, len(column))
+        names = [name or instead for name in numbers]
+        return cls(names, which) if any(names) else None
+
+    @classmethod
+    def same(cls, name: str | None, n: int) -> "Names | None":
+        """A column that says the same n times; None where there is nothing to say."""
+        return None if name is None else cls([name], np.zeros(n, np.int64))
+
+    def __getitem__(self, at: int) -> str | None:
+        return self.names[int(self.which[at])]
+
+    def take(self, index: npt.NDArray[np.int64]) -> "Names":
+        """The rows at `index`."""
+        return Names(self.names, self.which[index])
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """n rows that name the same k sensors, in columns.
 
     `numbers` int64 (n,): their places in the request, from 0. `requests` int64 (n,): which of the requests
-    that are looked at together each is from; 0 until they are. `ts` int64 (n,), ms UTC, not yet cut.
+    that are looked at together each is from; 0 until they are. `device_ids` has no null. `ts` int64 (n,), ms UTC, not
+    yet cut.
     `types` and `sites` are None where no row names one. `values` float64 (n, k), NaN = missing.
     """
 
     numbers: npt.NDArray[np.int64]
     requests: npt.NDArray[np.int64]
-    device_ids: Sequence[str]
+    device_ids: pl.Series
     ts: npt.NDArray[np.int64]
-    types: Sequence[str | None] | None
-    sites: Sequence[str | None] | None
+    types: Names | None
+    sites: Names | None
     sensors: tuple[str, ...]
     values: npt.NDArray[np.float64]
 
@@ -65,14 +95,13 @@ class Block:
 
     def take(self, index: npt.NDArray[np.int64]) -> "Block":
         """The rows at `index`."""
-        rows = index.tolist()
         return Block(
             self.numbers[index],
             self.requests[index],
-            [self.device_ids[i] for i in rows],
+            self.device_ids[index],
             self.ts[index],
-            None if self.types is None else [self.types[i] for i in rows],
-            None if self.sites is None else [self.sites[i] for i in rows],
+            None if self.types is None else self.types.take(index),
+            None if self.sites is None else self.sites.take(index),
             self.sensors,
             self.values[index],
         )
@@ -146,15 +175,13 @@ def _block(
 ) -> Block:
     flat = chain.from_iterable(row.values.values() for row in rows)
     values = np.fromiter(flat, np.float64, len(rows) * len(sensors)).reshape(len(rows), len(sensors))
-    types = [row.type for row in rows]
-    sites = [row.site for row in rows]
     return Block(
         numbers=numbers,
         requests=requests,
-        device_ids=[row.device_id for row in rows],
+        device_ids=pl.Series([row.device_id for row in rows], dtype=pl.String),
         ts=ts,
-        types=types if any(types) else None,
-        sites=sites if any(sites) else None,
+        types=Names.of([row.type for row in rows]),
+        sites=Names.of([row.site for row in rows]),
         sensors=sensors,
         values=values,
     )
@@ -171,13 +198,3 @@ def default_type(rows: Sequence[Row], name: str | None) -> None:
         for row in rows:
             if row.type is None:
                 row.type = name
-
-
-def named_or(names: Sequence[str | None], name: str | None) -> Sequence[str | None]:
-    """The names of a column, `name` where it has none."""
-    return names if name is None else [given or name for given in names]
-
-
-def all_of(name: str | None, n: int) -> Sequence[str | None] | None:
-    """A column that says the same n times; None where there is nothing to say."""
-    return None if name is None else [name] * n

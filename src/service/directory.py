@@ -4,7 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
+import polars as pl
+
 from ..exceptions import ConfigError, StorageError
+from ..fleet.known_devices import Found, KnownDevices
 from ..fleet.owners import slug_of
 from ..fleet.registry import is_device_id
 from ..telemetry.records import DeviceEntry
@@ -23,7 +26,7 @@ class Registry(Protocol):
     def reload_types(self) -> None:
         """Read the types anew."""
 
-    def lookup(self, owner_id: int) -> Mapping[str, DeviceEntry]:
+    def lookup(self, owner_id: int) -> KnownDevices:
         """An owner's devices by device_id."""
 
     def register(
@@ -40,7 +43,6 @@ class Directory:
         self._types: Mapping[int, DeviceType] | None = None
         self._named: dict[tuple[int, str], int | None] = {}
         self._told: list[DeviceEntry] = []
-        self._changed: dict[int, dict[str, DeviceEntry]] = {}
 
     @property
     def types(self) -> Mapping[int, DeviceType]:
@@ -49,19 +51,12 @@ class Directory:
             self._types = self.registry.types()
         return self._types
 
-    def find(self, owner_id: int, device_ids: Iterable[str]) -> list[DeviceEntry | None]:
-        """The devices that an owner means by their ids, None for each that is not theirs.
-
-        Raises StorageError where the database doesn't answer.
-        """
+    def find(self, owner_id: int, device_ids: pl.Series) -> Found:
+        """The devices that an owner means by ids (n,). Raises StorageError where the database doesn't answer."""
         for entry in self._told:
-            self._compare(entry)
+            self.registry.lookup(entry.owner_id).put([entry])
         self._told.clear()
-        known = self.registry.lookup(owner_id)
-        changed = self._changed.get(owner_id)
-        if not changed:
-            return list(map(known.get, device_ids))
-        return [changed.get(device_id) or known.get(device_id) for device_id in device_ids]
+        return self.registry.lookup(owner_id).find(device_ids)
 
     def type_id(self, owner_id: int, name: str) -> int | None:
         """The type that an owner means by a name; None where there is none."""
@@ -89,10 +84,6 @@ class Directory:
     ) -> Sequence[DeviceEntry]:
         """Make devices. Raises StorageError where the database doesn't answer."""
         return self.registry.register(owner_id, items, now_ms)
-
-    def _compare(self, entry: DeviceEntry) -> None:
-        if self.registry.lookup(entry.owner_id).get(entry.device_id) != entry:
-            self._changed.setdefault(entry.owner_id, {})[entry.device_id] = entry
 
 
 def cannot_register(device_id: str, site: str | None) -> str | None:

@@ -27,8 +27,9 @@ def choose(
 ) -> npt.NDArray[np.bool_]:
     """Return which rows (n,) keep their expectation, and remember their centres in `last`.
 
-    Rows of one device in time order: `slots` (n,), the device's count of readings `n_readings` (n,), `score` and the
-    lower threshold `leave` (n,), `centre` and `width` (n, n_sensors); `last` (n_devices, n_sensors), NaN at first.
+    Rows of one device in time order: `slots` (n,), `n_readings` (n,) the device's count of readings, begun anywhere,
+    `score` and the lower threshold `leave` (n,), `centre` and `width` (n, n_sensors); `last` (n_devices, n_sensors),
+    NaN at first.
     """
     chosen = np.zeros(len(slots), np.bool_)
     _loop()(slots, n_readings, score, leave, centre, width, last, chosen)

@@ -145,12 +145,17 @@ class Gateway:
         media = headers.get("content-type")
         named = parse_qs(query.decode("latin-1")).get("type", [None])[0] if query else None
 
+        if len(content) <= SMALL_BODY and not encoding:
+            began = time.perf_counter()
+            try:
+                return decode(content, media, named, self._limits.rows)
+            finally:
+                self._metrics.stages.brief("parse", time.perf_counter() - began)
+
         def decoded() -> Decoded:
             with self._metrics.stages.measure("parse"):
                 return decode(unpack(content, encoding, self._limits.unpacked_bytes), media, named, self._limits.rows)
 
-        if len(content) <= SMALL_BODY and not encoding:
-            return decoded()
         async with self._large:
             return await asyncio.to_thread(decoded)
 

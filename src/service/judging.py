@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from ..fleet.tokens import TokenInfo
 from ..telemetry import quality
@@ -17,7 +18,7 @@ from .batches import Batch, gather
 from .decoded import Block, Decoded, Row, into_columns
 from .directory import Directory
 from .refusals import Refusals
-from .resolving import NO_TYPE, Newcomers, Resolved, resolve
+from .resolving import NO_TYPE, Newcomers, Resolved, few, resolve
 
 Ints = npt.NDArray[np.int64]
 
@@ -78,7 +79,7 @@ class Judge:
             checked = quality.check_rows(batch.ts, batch.values, batch.device_type, now_ms, self.limits)
             batch.codes = np.where(batch.codes == 0, checked, batch.codes)
         made = self._register(newcomers, batches, now_ms)
-        announced = {entry.key: entry for entry in (*made, *self._first_heard(batches, resolved))}
+        announced = {entry.key: entry for entry in (*made, *self._first_heard(batches, resolved, tokens))}
         taken = [self._settle(batch) for batch in batches]
         for block in resolved:
             _refuse_unresolved(block, tokens, refusals)
@@ -95,7 +96,7 @@ class Judge:
         )
 
     def _batches(self, resolved: Sequence[Resolved]) -> list[Batch]:
-        type_ids = {i for block in resolved for i in _few(block.type_ids[block.codes == 0])} - {NO_TYPE}
+        type_ids = {i for block in resolved for i in few(block.type_ids[block.codes == 0])} - {NO_TYPE}
         for type_id in type_ids - set(self.directory.types):
             for block in resolved:
                 for at in np.flatnonzero(block.type_ids == type_id).tolist():
@@ -124,16 +125,25 @@ class Judge:
                     )
         return list(entries.values())
 
-    def _first_heard(self, batches: Sequence[Batch], resolved: Sequence[Resolved]) -> Iterator[DeviceEntry]:
+    def _first_heard(
+        self, batches: Sequence[Batch], resolved: Sequence[Resolved], tokens: Sequence[TokenInfo]
+    ) -> Iterator[DeviceEntry]:
         """Known devices that send for the first time: the log has yet to say who they are."""
         for batch in batches:
             self._reach(batch.keys)
             fine = np.flatnonzero(batch.codes == 0)
             new = fine[self._newest[batch.keys[fine]] == NEVER]
             for at in new[np.unique(batch.keys[new], return_index=True)[1]].tolist():
-                entry = resolved[int(batch.blocks[at])].entries[int(batch.places[at])]
-                if entry is not None:
-                    yield entry
+                found, place = resolved[int(batch.blocks[at])], int(batch.places[at])
+                if found.keys[place] > 0:
+                    site_id = int(found.site_ids[place])
+                    yield DeviceEntry(
+                        int(found.keys[place]),
+                        found.block.device_ids[place],
+                        batch.type_id,
+                        tokens[int(batch.requests[at])].owner_id,
+                        None if site_id < 0 else site_id,
+                    )
 
     def _settle(self, batch: Batch) -> Taken:
         fine = np.flatnonzero(batch.codes == 0)
@@ -183,13 +193,15 @@ class Judge:
         unheard: list[DeviceEntry] = []
         for owner in {row.owner_id for row in refusals.bad_rows if row.owner_id is not None}:
             places = [at for at, row in enumerate(refusals.bad_rows) if row.owner_id == owner and _of_device(row)]
-            entries = self.directory.find(owner, [refusals.bad_rows[at].device_id for at in places])
-            for at, entry in zip(places, entries, strict=True):
-                if entry is not None:
-                    refused.append(Refused(entry.key, *refusals.outside.get(at, (0, 0))))
-                    self._reach(np.array([entry.key]))
-                    if self._newest[entry.key] == NEVER:
-                        unheard.append(entry)
+            names = [refusals.bad_rows[at].device_id for at in places]
+            found = self.directory.find(owner, pl.Series(names, dtype=pl.String))
+            self._reach(found.keys)
+            for which in np.flatnonzero(found.keys > 0).tolist():
+                key, site_id = int(found.keys[which]), int(found.site_ids[which])
+                refused.append(Refused(key, *refusals.outside.get(places[which], (0, 0))))
+                if self._newest[key] == NEVER:
+                    type_id, site = int(found.type_ids[which]), None if site_id < 0 else site_id
+                    unheard.append(DeviceEntry(key, names[which], type_id, owner, site))
         return refused, unheard
 
     def _message(self, batch: Batch, at: int, block: Block, place: int, now_ms: int) -> str:
@@ -218,13 +230,6 @@ class Judge:
 def _of_device(row: BadRow) -> bool:
     """Whether a bad row says something of the device that it names: its sender may be somebody else."""
     return bool(row.device_id) and row.reason != Reason.forbidden_device.name
-
-
-def _few(numbers: Ints) -> set[int]:
-    """The numbers in an array (n,) that holds few different ones, each many times: a look at each run of them."""
-    if not len(numbers):
-        return set()
-    return set(numbers[np.r_[True, numbers[1:] != numbers[:-1]]].tolist())
 
 
 def _blocks(

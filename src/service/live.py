@@ -22,12 +22,13 @@ from ..exceptions import StorageError
 from ..metrics import Metrics
 from ..settings import Settings
 from ..telemetry import records
+from ..telemetry.checkpoint import Draft
 from ..telemetry.hold import may_delete
 from ..telemetry.lake import AnyTable, Lake
 from . import commands
 from .intake import Intake
 from .shard import Cut, Shard
-from .shard_state import Frozen, Outcome
+from .shard_state import Outcome
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +55,7 @@ class _StoppedError(StorageError):
 @dataclass(frozen=True, slots=True)
 class _Kept:
     cut: Cut
-    frozen: Frozen | None
+    draft: Draft | None
 
 
 class Live:
@@ -185,7 +186,7 @@ class Live:
             self._unscored.popleft()
             self._cut_now |= outcome.backfill is not None and outcome.backfill.last
         self._once("publishing", self._publish)
-        self._hand_over(self.shard.state.freeze())
+        self._hand_over(self._draft())
 
     def _write_effects(self, outcome: Outcome) -> None:
         with self._stages.measure("alert"):
@@ -204,32 +205,39 @@ class Live:
             return
         if self._cut_now or full or now >= self._next_cut:
             self._await_keeper()
-            due = now >= self._next_checkpoint
             self._next_cut, self._cut_now = now + self._settings.lake_commit_s, False
-            if due:
+            draft = self._draft() if now >= self._next_checkpoint else None
+            if draft is not None:
                 self._next_checkpoint = now + self._settings.checkpoint_s
-            self._hand_over(self.shard.state.freeze() if due else None)
+            self._hand_over(draft)
 
     def _await_keeper(self) -> None:
         """The lake is behind by more than memory should hold: wait, so that senders are told to."""
         while self._keeping.is_set() and not self._stopping.wait(0.1):
             pass
 
-    def _hand_over(self, frozen: Frozen | None) -> None:
+    def _draft(self) -> Draft | None:
+        """The state, written down; None where that could not be done now."""
+        written: list[Draft] = []
+        with self._stages.measure("checkpoint"):
+            self._once("checkpoint", lambda: written.append(self.shard.draft(self.shard.state.freeze())))
+        return written[0] if written else None
+
+    def _hand_over(self, draft: Draft | None) -> None:
         self._keeping.set()
         with self._stages.measure("lake"):
             cut = self.shard.cut()
-        self._cuts.put(_Kept(cut, frozen))
+        self._cuts.put(_Kept(cut, draft))
 
     def _keep(self) -> None:
         """Feed the lake, save checkpoints, let go of old segments; compact once an hour."""
         compacted_hour = self._clock() // HOUR_MS
         while (kept := self._cuts.get()) is not None:
-            cut, frozen = kept.cut, kept.frozen
+            cut, draft = kept.cut, kept.draft
             if not self._patiently("lake", lambda: self._commit(cut)):
                 return  # what was cut later would count these rows as committed; the next start commits all
-            if frozen is not None and self._patiently("checkpoint", lambda: self._checkpoint(frozen)):
-                self.shard.trim()
+            if draft is not None:
+                self._once("checkpoint", lambda: self._checkpoint(draft, cut.now_ms))
             self._keeping.clear()
             if self._clock() // HOUR_MS > compacted_hour and not self._stopping.is_set():
                 compacted_hour = self._clock() // HOUR_MS
@@ -244,9 +252,10 @@ class Live:
         with self._stages.measure("lake"):
             self.shard.commit(cut)
 
-    def _checkpoint(self, frozen: Frozen) -> None:
+    def _checkpoint(self, draft: Draft, now_ms: int) -> None:
         with self._stages.measure("checkpoint"):
-            self.shard.checkpoint(frozen)
+            self.shard.settle(draft, now_ms)
+            self.shard.trim()
 
     def _tidy(self) -> None:
         now_ms = self._clock()

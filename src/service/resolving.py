@@ -1,18 +1,20 @@
 """Find the device and the type of each row of a block, by the names its sender gave them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from ..fleet.known_devices import Found
 from ..fleet.tokens import TokenInfo
 from ..telemetry.quality import Codes, Reason
-from ..telemetry.records import DeviceEntry
-from .decoded import Block
+from .decoded import Block, Names
 from .directory import Directory, cannot_register
 
 NO_TYPE = -1
+_UNKNOWN = -2
+"""Stands for a name that is no type's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +48,15 @@ class Newcomers:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A block with its devices: `keys` int64 (n,), negative for newcomers; `type_ids` int64 (n,), -1 for none.
+    """A block with its devices: `keys` int64 (n,), negative for newcomers; `type_ids`, `site_ids` int64 (n,), -1: none.
 
     `codes` uint8 (n,) says why a row has no device; `messages` says it in words, by row.
     """
 
     block: Block
-    entries: Sequence[DeviceEntry | None]
     keys: npt.NDArray[np.int64]
     type_ids: npt.NDArray[np.int64]
+    site_ids: npt.NDArray[np.int64]
     codes: Codes
     messages: dict[int, str]
 
@@ -64,32 +66,47 @@ def resolve(block: Block, tokens: Sequence[TokenInfo], directory: Directory, new
 
     Devices of another owner look unknown. Who may register gets unknown devices into `newcomers`.
     """
-    senders = block.requests.tolist()
-    entries = _entries(block, senders, tokens, directory)
-    keys = np.array([0 if entry is None else entry.key for entry in entries], np.int64)
-    type_ids = np.array([NO_TYPE if entry is None else entry.type_id for entry in entries], np.int64)
-    resolved = Resolved(block, entries, keys, type_ids, np.zeros(len(block), np.uint8), {})
-    if any(tokens[sender].device_ids is not None for sender in set(senders)):
-        _refuse_forbidden(resolved, senders, tokens)
+    senders = few(block.requests)
+    found = _find(block, senders, tokens, directory)
+    keys = np.maximum(found.keys, 0)
+    resolved = Resolved(block, keys, found.type_ids, found.site_ids, np.zeros(len(block), np.uint8), {})
+    if any(tokens[sender].device_ids is not None for sender in senders):
+        _refuse_forbidden(resolved, tokens)
     if block.types is not None:
         _check_types(resolved, block.types, senders, tokens, directory)
     for at in np.flatnonzero((resolved.type_ids == NO_TYPE) & (resolved.codes == 0)).tolist():
-        _admit(resolved, at, tokens[senders[at]], directory, newcomers)
+        _admit(resolved, at, tokens[block.requests[at]], directory, newcomers)
     return resolved
 
 
-def _entries(
-    block: Block, senders: Sequence[int], tokens: Sequence[TokenInfo], directory: Directory
-) -> Sequence[DeviceEntry | None]:
-    owners = {tokens[sender].owner_id for sender in set(senders)}
+def few(numbers: npt.NDArray[np.int64]) -> set[int]:
+    """The numbers in an array (n,) that holds few different ones, each many times: a look at each run of them."""
+    if not len(numbers):
+        return set()
+    return set(numbers[np.r_[True, numbers[1:] != numbers[:-1]]].tolist())
+
+
+def _rows_of(
+    owners: set[int], requests: npt.NDArray[np.int64], tokens: Sequence[TokenInfo]
+) -> Iterator[tuple[int, slice | npt.NDArray[np.intp]]]:
+    """Each of these owners, and which rows are theirs."""
+    if len(owners) == 1:
+        yield owners.pop(), slice(None)
+        return
+    owner_of = np.array([token.owner_id for token in tokens], np.int64)
+    for owner in sorted(owners):
+        yield owner, np.flatnonzero(owner_of[requests] == owner)
+
+
+def _find(block: Block, senders: set[int], tokens: Sequence[TokenInfo], directory: Directory) -> Found:
+    owners = {tokens[sender].owner_id for sender in senders}
     if len(owners) == 1:
         return directory.find(owners.pop(), block.device_ids)
-    entries: list[DeviceEntry | None] = [None] * len(block)
-    for owner in owners:
-        rows = [at for at, sender in enumerate(senders) if tokens[sender].owner_id == owner]
-        for at, entry in zip(rows, directory.find(owner, [block.device_ids[at] for at in rows]), strict=True):
-            entries[at] = entry
-    return entries
+    found = Found(*np.full((3, len(block)), -1, np.int64))
+    for owner, rows in _rows_of(owners, block.requests, tokens):
+        theirs = directory.find(owner, block.device_ids[rows])
+        found.keys[rows], found.type_ids[rows], found.site_ids[rows] = theirs.keys, theirs.type_ids, theirs.site_ids
+    return found
 
 
 def _refuse(resolved: Resolved, at: int, reason: Reason, message: str) -> None:
@@ -97,8 +114,9 @@ def _refuse(resolved: Resolved, at: int, reason: Reason, message: str) -> None:
     resolved.messages[at] = message
 
 
-def _refuse_forbidden(resolved: Resolved, senders: Sequence[int], tokens: Sequence[TokenInfo]) -> None:
-    for at, (sender, device_id) in enumerate(zip(senders, resolved.block.device_ids, strict=True)):
+def _refuse_forbidden(resolved: Resolved, tokens: Sequence[TokenInfo]) -> None:
+    block = resolved.block
+    for at, (sender, device_id) in enumerate(zip(block.requests.tolist(), block.device_ids.to_list(), strict=True)):
         allowed = tokens[sender].device_ids
         if allowed is not None and device_id not in allowed:
             message = f"this token may not write device {device_id!r}: it is for {_some(sorted(allowed))} only"
@@ -111,29 +129,18 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _check_types(
-    resolved: Resolved,
-    names: Sequence[str | None],
-    senders: Sequence[int],
-    tokens: Sequence[TokenInfo],
-    directory: Directory,
+    resolved: Resolved, names: Names, senders: set[int], tokens: Sequence[TokenInfo], directory: Directory
 ) -> None:
     """Refuse rows that name a type which is none, or not their device's."""
-    owners = {tokens[sender].owner_id for sender in set(senders)}
-    wanted = np.full(len(names), NO_TYPE, np.int64)
-    for owner in owners:
-        theirs = np.ones(len(names), bool)
-        if len(owners) > 1:
-            theirs = np.fromiter((tokens[sender].owner_id == owner for sender in senders), bool, len(names))
-        meant = {name: NO_TYPE if name is None else directory.type_id(owner, name) for name in set(names)}
-        unknown = {name for name, type_id in meant.items() if type_id is None}
-        if unknown:
-            for at in np.flatnonzero(theirs & (resolved.codes == 0)).tolist():
-                if (name := names[at]) in unknown:
-                    message = f"there is no device type {name!r}: add it with `faultwatch types add`, or name another"
-                    _refuse(resolved, at, Reason.unknown_type, message)
-        numbers = {name: NO_TYPE if type_id is None else type_id for name, type_id in meant.items()}
-        wanted[theirs] = np.fromiter(map(numbers.__getitem__, names), np.int64, len(names))[theirs]
-    wrong = (wanted != NO_TYPE) & (resolved.type_ids != NO_TYPE) & (wanted != resolved.type_ids)
+    wanted = np.full(len(names.which), NO_TYPE, np.int64)
+    for owner, rows in _rows_of({tokens[sender].owner_id for sender in senders}, resolved.block.requests, tokens):
+        meant = [NO_TYPE if name is None else directory.type_id(owner, name) for name in names.names]
+        numbers = np.array([_UNKNOWN if type_id is None else type_id for type_id in meant], np.int64)
+        wanted[rows] = numbers[names.which[rows]]
+    for at in np.flatnonzero((wanted == _UNKNOWN) & (resolved.codes == 0)).tolist():
+        message = f"there is no device type {names[at]!r}: add it with `faultwatch types add`, or name another"
+        _refuse(resolved, at, Reason.unknown_type, message)
+    wrong = (wanted >= 0) & (resolved.type_ids != NO_TYPE) & (wanted != resolved.type_ids)
     for at in np.flatnonzero(wrong & (resolved.codes == 0)).tolist():
         _refuse(resolved, at, Reason.wrong_type, _wrong_type(resolved, at, int(resolved.type_ids[at]), directory))
 

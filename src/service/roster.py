@@ -112,8 +112,8 @@ class Roster:
             self._slot_of_key = grown
 
     def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        """What a checkpoint keeps."""
-        return {"rows": self._rows[:4, : self._n].copy()}
+        """What a checkpoint keeps; a view."""
+        return {"rows": self._rows[:4, : self._n]}
 
     def load(self, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
         """Take over, in place of nothing, what a checkpoint kept."""

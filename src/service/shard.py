@@ -22,6 +22,7 @@ from ..fleet.database import applying, reading, writing
 from ..fleet.registry import Registry
 from ..settings import Settings
 from ..telemetry import checkpoint, records
+from ..telemetry.checkpoint import Draft
 from ..telemetry.hold import may_delete
 from ..telemetry.lake import AnyTable, Lake
 from ..telemetry.log import LogWriter, read_log
@@ -35,7 +36,7 @@ from .shard_state import Frozen, Outcome, ShardState
 
 log = structlog.get_logger(__name__)
 
-
+DEVICES_A_RECORD = 20_000
 RECENT_RECORDS = 2_000
 """Records of rows that a recovery hands to intake, to tell repeated rows from new ones."""
 
@@ -134,11 +135,11 @@ class Shard:
             known = self.state.types.get(type_id)
             if known is None or known.spec.version < spec.version:
                 found.append(records.TypeVersion(now_ms=now_ms, type_id=type_id, owner_id=None, spec=encode_type(spec)))
-        for devices in self.registry.all_devices():
-            keys = np.array([device.key for device in devices], np.int64)
-            new = [device for device, slot in zip(devices, self.state.roster.slots(keys), strict=True) if slot < 0]
-            if new:
-                found.append(records.Devices(now_ms=now_ms, devices=tuple(new)))
+        for theirs in self.registry.load():
+            new = np.flatnonzero(self.state.roster.slots(theirs.keys) < 0)
+            for start in range(0, len(new), DEVICES_A_RECORD):
+                devices = theirs.at(new[start : start + DEVICES_A_RECORD])
+                found.append(records.Devices(now_ms=now_ms, devices=tuple(devices)))
         with reading(self._engine) as session:
             unknown = [rule for rule in rules.in_force(session) if rule.id not in self.state.alerting.rules]
         for rule in unknown:
@@ -207,8 +208,16 @@ class Shard:
 
     def checkpoint(self, frozen: Frozen) -> None:
         """Save the state as `state.freeze()` gave it; the lake must have the rows up to it."""
-        checkpoint.save(self._states, frozen.seq, frozen.arrays, frozen.meta)
-        self._advance(frozen.now_ms, state_seq=frozen.seq)
+        self.settle(self.draft(frozen), frozen.now_ms)
+
+    def draft(self, frozen: Frozen) -> Draft:
+        """Write the state down before it goes on. Raises StorageError where it can't be written."""
+        return checkpoint.draft(self._states, frozen.seq, frozen.arrays, frozen.meta)
+
+    def settle(self, draft: Draft, now_ms: int) -> None:
+        """Make what was written down the newest checkpoint, once the lake has the rows up to it."""
+        checkpoint.settle(draft)
+        self._advance(now_ms, state_seq=draft.seq)
 
     def trim(self) -> int:
         """Delete segments and spool files that lake, database and both checkpoints are past; return how many segments.

@@ -52,7 +52,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """The state after record `seq`, as a checkpoint keeps it."""
+    """The state after record `seq`, as a checkpoint keeps it; most arrays are views and change with the next record."""
 
     seq: int
     arrays: Mapping[str, Array]
@@ -136,7 +136,7 @@ class ShardState:
         return outcome
 
     def freeze(self) -> Frozen:
-        """Copy the state for a checkpoint."""
+        """What a checkpoint keeps, to be written before the next record is applied."""
         arrays = {f"roster.{name}": array for name, array in self.roster.to_arrays().items()}
         arrays.update({f"alerts.{name}": array for name, array in self.alerting.to_arrays().items()})
         types: dict[str, _TypeMeta] = {}

@@ -260,7 +260,8 @@ class TypeState:
             self._detector_state, Block(slots.astype(np.int32), readings.ts, values)
         )
         enter, leave = self.devices.float32("enter")[slots], self.devices.float32("leave")[slots]
-        counts = self.devices.int64("readings")[slots] + rank_within(slots)
+        # Counted from the key on: devices that began together would all keep theirs in the same minute.
+        counts = self.devices.int64("readings")[slots] + rank_within(slots) + readings.keys
         last = self.devices.float32("kept_centre")
         kept = expectation.choose(slots, counts, scores.score, leave, scores.centre, scores.width, last)
         return Batch(readings, slots, False, scores, enter, leave, kept, self.installed.version)
@@ -279,14 +280,14 @@ class TypeState:
             devices.float32("width")[slots, :known] = batch.scores.width
 
     def to_arrays(self) -> dict[str, Array]:
-        """What a checkpoint keeps: copies, with names that tell the parts apart."""
+        """What a checkpoint keeps: views, with names that tell the parts apart."""
         arrays = {f"devices.{name}": array for name, array in self.devices.to_arrays().items()}
         arrays.update({f"waiting.{name}": array for name, array in self.waiting.to_arrays().items()})
         if self.learning is not None:
             arrays.update({f"learning.{name}": array for name, array in self.learning.to_arrays().items()})
         if self._detector_state is not None:
             state = self._detector_state.to_arrays()
-            arrays.update({f"detector.{name}": array[: len(self.devices)].copy() for name, array in state.items()})
+            arrays.update({f"detector.{name}": array[: len(self.devices)] for name, array in state.items()})
         return arrays
 
     def load(self, arrays: Mapping[str, Array], installed: Installed | None) -> None:

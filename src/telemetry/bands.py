@@ -49,7 +49,7 @@ def bands_column(packed: npt.NDArray[np.float32], rows: npt.NDArray[np.intp], n_
     places[rows] = np.arange(len(rows))
     lists = pl.Series("bands", np.ascontiguousarray(packed), dtype=pl.Array(pl.Float32, packed.shape[1]))
     index = pl.Series(places)
-    return lists.gather(index.replace(-1, None)).cast(pl.List(pl.Float32)).alias("bands")
+    return lists.cast(pl.List(pl.Float32)).gather(index.set(index < 0, None))
 
 
 def bands_arrays(

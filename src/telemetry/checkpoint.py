@@ -9,14 +9,16 @@ import math
 import os
 import struct
 import zlib
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import structlog
+from msgspec import structs
 
 from ..exceptions import StorageError
 
@@ -30,6 +32,7 @@ KEPT = 2
 _MAGIC = b"FWSTATE1"
 _HEADER = struct.Struct("<8sII")
 _ALIGNMENT = 64
+_LONGEST_SUM = 2**32 - 1
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -46,36 +49,55 @@ class _Contents(msgspec.Struct, frozen=True):
     arrays: tuple[_Entry, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A whole checkpoint of the state after record `seq`, in a file that is none yet."""
+
+    seq: int
+    path: Path
+
+
 def save(folder: Path, seq: int, arrays: Mapping[str, npt.NDArray[np.generic]], meta: Mapping[str, object]) -> Path:
     """Write the state after record `seq`; return its file once it is on disk, and keep the one before it.
 
-    `meta` must be JSON. The arrays must not change meanwhile. Raises StorageError where the file can't be
-    written; what was there before stays.
+    `meta` must be JSON. Raises StorageError where the file can't be written; what was there before stays.
     """
-    solid = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    header, entries = _lay_out(seq, solid, meta)
-    path = folder / f"{seq:020d}.state"
-    waiting = path.with_suffix(".tmp")
-    try:
+    return settle(draft(folder, seq, arrays, meta))
+
+
+def draft(folder: Path, seq: int, arrays: Mapping[str, npt.NDArray[np.generic]], meta: Mapping[str, object]) -> Draft:
+    """Write the state after record `seq` beside the checkpoints; the arrays may change once this returns.
+
+    Two copies in memory would take longer to make than the file. Raises StorageError as `save` does.
+    """
+    for name, array in arrays.items():
+        if array.dtype.hasobject or array.dtype.names:
+            raise StorageError(f"array {name!r} is of {array.dtype}; a checkpoint holds plain numbers only")
+    path = _draft_of(folder, seq)
+    with _whole(path):
         folder.mkdir(parents=True, exist_ok=True)
-        with waiting.open("wb") as file:
-            file.write(header)
-            for entry in entries:
+        with path.open("wb") as file:
+            entries = _lay_out(seq, arrays, meta)
+            sums = []
+            for entry, array in zip(entries, arrays.values(), strict=True):
+                content = _bytes_of(np.asarray(array, order="C"))
+                sums.append(zlib.crc32(content))
                 file.seek(entry.offset)
-                file.write(_bytes_of(solid[entry.name]))
+                file.write(content)
             file.truncate()
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(waiting, path)
-        _fsync_folder(folder)
-    except OSError as error:
-        with suppress(OSError):
-            waiting.unlink()
-        raise StorageError(
-            f"the checkpoint {path} could not be written: {error.strerror}. The one before it stays in use;"
-            " free space on that disk, or repair it"
-        ) from error
-    _drop_old(folder)
+            file.seek(0)
+            file.write(_head(seq, meta, [structs.replace(e, crc=crc) for e, crc in zip(entries, sums, strict=True)]))
+    return Draft(seq, path)
+
+
+def settle(written: Draft) -> Path:
+    """Make a draft the newest checkpoint; return its file once it is on disk. Raises StorageError as `save` does."""
+    path = written.path.with_suffix(".state")
+    with _whole(written.path):
+        _fsync(written.path, os.O_RDWR)
+        os.replace(written.path, path)
+        _fsync(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    _drop_old(path.parent, written.seq)
     return path
 
 
@@ -105,25 +127,41 @@ def check(path: Path) -> int:
         raise StorageError(f"the checkpoint {path} is damaged: {error}") from error
 
 
-def _lay_out(
-    seq: int, arrays: Mapping[str, npt.NDArray[np.generic]], meta: Mapping[str, object]
-) -> tuple[bytes, tuple[_Entry, ...]]:
-    """Return the header with the table of contents, and the entries with their places in the file."""
-    for name, array in arrays.items():
-        if array.dtype.hasobject or array.dtype.names:
-            raise StorageError(f"array {name!r} is of {array.dtype}; a checkpoint holds plain numbers only")
-    sums = {name: zlib.crc32(_bytes_of(array)) for name, array in arrays.items()}
+def _draft_of(folder: Path, seq: int) -> Path:
+    return folder / f"{seq:020d}.tmp"
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Leave nothing half written. Raises StorageError in place of OSError."""
+    try:
+        yield
+    except OSError as error:
+        with suppress(OSError):
+            path.unlink()
+        raise StorageError(
+            f"the checkpoint {path.with_suffix('.state')} could not be written: {error.strerror}. The one before it"
+            " stays in use; free space on that disk, or repair it"
+        ) from error
+
+
+def _lay_out(seq: int, arrays: Mapping[str, npt.NDArray[np.generic]], meta: Mapping[str, object]) -> tuple[_Entry, ...]:
+    """Return the entries with their places in the file, their checksums yet to be filled in."""
     start = 0
     while True:
         offset, entries = start, []
         for name, array in arrays.items():
-            entries.append(_Entry(name, array.dtype.str, array.shape, offset, sums[name]))
+            entries.append(_Entry(name, array.dtype.str, array.shape, offset, _LONGEST_SUM))
             offset = _aligned(offset + array.nbytes)
-        table = msgspec.json.encode(_Contents(seq, dict(meta), tuple(entries)))
-        needed = _aligned(_HEADER.size + len(table))
+        needed = _aligned(len(_head(seq, meta, entries)))
         if needed <= start or not entries:
-            return _HEADER.pack(_MAGIC, len(table), zlib.crc32(table)) + table, tuple(entries)
+            return tuple(entries)
         start = needed + _ALIGNMENT
+
+
+def _head(seq: int, meta: Mapping[str, object], entries: Sequence[_Entry]) -> bytes:
+    table = msgspec.json.encode(_Contents(seq, dict(meta), tuple(entries)))
+    return _HEADER.pack(_MAGIC, len(table), zlib.crc32(table)) + table
 
 
 def _load(path: Path) -> tuple[int, Arrays, dict[str, object]]:
@@ -155,15 +193,16 @@ def _aligned(offset: int) -> int:
     return -(-offset // _ALIGNMENT) * _ALIGNMENT
 
 
-def _drop_old(folder: Path) -> None:
+def _drop_old(folder: Path, seq: int) -> None:
     for leftover in folder.glob("*.tmp"):
-        leftover.unlink()
+        if leftover <= _draft_of(folder, seq):
+            leftover.unlink()
     for path in sorted(folder.glob("*.state"), reverse=True)[KEPT:]:
         path.unlink()
 
 
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _fsync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:

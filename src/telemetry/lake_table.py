@@ -19,6 +19,7 @@ import polars as pl
 from ..exceptions import StorageError
 from .lake_files import (
     APPENDED,
+    DAILY,
     DAY,
     HOUR,
     PARTITIONS,
@@ -133,7 +134,9 @@ class LakeTable:
     def write(self, frame: pl.DataFrame, day: date, hour: int, name: str) -> "AddAction":
         """Write rows of a partition to a file that belongs to no version yet; `replace` makes it one."""
         with _told(self.url, "written"):
-            return write_file(self._place, frame, day, hour, name, told=self.shape.told, level=3)
+            return write_file(
+                self._place, frame, day, hour, name, told=self.shape.told, level=3 if name == DAILY else 1
+            )
 
     def replace(self, old: pl.DataFrame, new: "Sequence[AddAction]", *, changes_rows: bool) -> None:
         """Commit `new` in place of the files of `old`. Raises StorageError where another rewrite came first."""

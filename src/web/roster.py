@@ -12,6 +12,7 @@ import polars as pl
 from sqlalchemy import Engine
 
 from ..alerts.status import Status
+from ..fleet.known_devices import NONE
 from ..fleet.registry import Registry
 from ..telemetry.published import PublishedReader
 
@@ -123,14 +124,12 @@ class Rosters:
         return Roster(published_ms, frame, self._rate(published_ms, frame))
 
     def _read_devices(self) -> pl.DataFrame:
-        columns: dict[str, list[object]] = {name: [] for name in _DEVICES}
-        for batch in Registry(self._engine).all_devices():
-            columns["device_key"] += [entry.key for entry in batch]
-            columns["device_id"] += [entry.device_id for entry in batch]
-            columns["type_id"] += [entry.type_id for entry in batch]
-            columns["owner_id"] += [entry.owner_id for entry in batch]
-            columns["site_id"] += [entry.site_id for entry in batch]
-        return pl.DataFrame(columns, schema=_DEVICES).sort("device_key")
+        parts = [pl.DataFrame(schema=_DEVICES)]
+        for owners, device_ids, (keys, types, sites) in Registry(self._engine).all_columns():
+            columns = {"device_key": keys, "device_id": device_ids, "type_id": types, "owner_id": owners}
+            batch = pl.DataFrame({**columns, "site_id": sites}).with_columns(pl.col("site_id").replace(NONE, None))
+            parts.append(batch.select(pl.col(name).cast(kind) for name, kind in _DEVICES.items()))
+        return pl.concat(parts).sort("device_key")
 
     def _read_state(self) -> pl.DataFrame:
         parts = [

@@ -49,7 +49,7 @@ def test_a_lookup_is_live(fleet: Fleet) -> None:
 
 
 def test_all_devices_come_in_the_order_of_their_keys(fleet: Fleet) -> None:
-    keys = [entry.key for batch in fleet.registry.all_devices() for entry in batch]
+    keys = [key for _, _, columns in fleet.registry.all_columns() for key in columns[0].tolist()]
     assert keys == sorted(keys) == sorted(fleet.keys.values())
 
 

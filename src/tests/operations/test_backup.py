@@ -127,7 +127,7 @@ def rows_in(data: Path) -> list[Row]:
     with Shard(settings, engine, Lake(settings.lake_url), now_ms=now_ms()) as shard:
         shard.save()
         type_id = next(i for i, spec in shard.registry.types().items() if spec.name == "beacon")
-        names = {entry.key: entry.device_id for batch in shard.registry.all_devices() for entry in batch}
+        names = {entry.key: entry.device_id for known in shard.registry.load() for entry in known.entries()}
     frame = Lake(settings.lake_url).read(type_id, columns=["device_key", "timestamp", "level"])
     engine.dispose()
     stamped = frame.with_columns(pl.col("timestamp").dt.epoch("ms"))

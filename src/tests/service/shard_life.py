@@ -243,7 +243,8 @@ class _Fate:
         self._follow(backfill_jobs, "finish", lambda *_, **__: "finish job")
         self._follow(Shard, "_advance", _step_of_watermark)
         self._follow(Publisher, "drop_tail_through", lambda *_, **__: "drop tail")
-        self._follow(checkpoint, "save", lambda *_, **__: "checkpoint")
+        self._follow(checkpoint, "draft", lambda *_, **__: "draft of a checkpoint")
+        self._follow(checkpoint, "settle", lambda *_, **__: "checkpoint")
         self._follow(spool, "delete", lambda *_, **__: "delete chunk")
         self._follow(LogWriter, "delete_through", lambda *_, **__: "delete segments")
         self._follow(Publisher, "publish_tail", lambda *_, **__: "publish tail")
@@ -287,6 +288,7 @@ STEPS = (
     "commit of events",
     "watermark of the lake",
     "drop tail",
+    "draft of a checkpoint",
     "checkpoint",
     "watermark of the state",
     "delete chunk",

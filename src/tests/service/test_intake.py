@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from ...exceptions import StorageError
 from ...fleet import device_types
 from ...fleet.database import writing
 from ...service.answers import Answer
-from ...service.decoded import Block, Decoded
+from ...service.decoded import Block, Decoded, Names
 from ...service.intake import Request
 from ...telemetry.log import read_log
 from ...telemetry.records import DeviceEntry, Devices, Quarantined, Receipt, Record, Rows, Tick, TypeVersion
@@ -344,7 +345,14 @@ def test_senders_wait_while_the_scorer_is_behind(tmp_path: Path) -> None:
 
 def test_a_bug_is_answered_and_does_not_end_the_service(tmp_path: Path) -> None:
     broken = Block(
-        np.arange(1), np.zeros(1, np.int64), ["a"], np.array([NOW]), ["pump"], None, ("p",), np.zeros((7, 7))
+        np.arange(1),
+        np.zeros(1, np.int64),
+        pl.Series(["a"]),
+        np.array([NOW]),
+        Names.same("pump", 1),
+        None,
+        ("p",),
+        np.zeros((7, 7)),
     )
     with way_in(tmp_path) as way:
         answer = way.ask(Decoded(1, blocks=[broken]))

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from ...fleet.tokens import TokenInfo
-from ...service.decoded import Block
+from ...service.decoded import Block, Names
 from ...service.directory import Directory
 from ...service.resolving import NO_TYPE, Newcomers, Resolved, resolve
 from ...telemetry.quality import Reason
@@ -30,9 +31,9 @@ def _resolved(way: WayIn, rows: list[tuple[int, str, str | None]], *tokens: Toke
     block = Block(
         numbers=np.arange(len(rows)),
         requests=np.array([request for request, _, _ in rows], np.int64),
-        device_ids=[device for _, device, _ in rows],
+        device_ids=pl.Series([device for _, device, _ in rows], dtype=pl.String),
         ts=np.full(len(rows), NOW),
-        types=[name for _, _, name in rows],
+        types=Names.of([name for _, _, name in rows]),
         sites=None,
         sensors=("temperature",),
         values=np.zeros((len(rows), 1)),

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from structlog.testing import capture_logs
 
 from ...exceptions import StorageError
-from ...telemetry.checkpoint import load_latest, save
+from ...telemetry.checkpoint import draft, kept_seqs, load_latest, save, settle
 
 DTYPES = st.sampled_from(["<f4", "<f8", "<i8", "|u1", "<u8", "|b1", "<U5"])
 
@@ -83,6 +83,24 @@ def test_a_half_written_one_is_never_seen_and_goes_with_the_next(tmp_path: Path)
     assert loaded is not None and loaded[0] == 1
     save(tmp_path, 3, {"a": np.arange(4)}, {})
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".state", ".state"]
+
+
+def test_a_draft_is_no_checkpoint_until_it_is_settled_and_its_arrays_may_change_meanwhile(tmp_path: Path) -> None:
+    array = np.arange(4)
+    first = draft(tmp_path, 1, {"a": array}, {})
+    array[:] = 9
+    assert kept_seqs(tmp_path) == []
+    save(tmp_path, 0, {"a": array}, {})
+    assert settle(first).name == f"{1:020d}.state"
+    loaded = load_latest(tmp_path)
+    assert loaded is not None and (loaded[0], loaded[1]["a"].tolist()) == (1, [0, 1, 2, 3])
+
+
+def test_a_draft_that_went_away_is_told_of(tmp_path: Path) -> None:
+    gone = draft(tmp_path, 1, {"a": np.arange(4)}, {})
+    gone.path.unlink()
+    with pytest.raises(StorageError, match="could not be written: No such file"):
+        settle(gone)
 
 
 def test_objects_are_refused(tmp_path: Path) -> None:
