@@ -48,3 +48,10 @@ def each_type(data: Path | None, type_name: str | None, step: "Callable[[Workpla
     with workplace(data) as place:
         for type_id, name in place.types(type_name):
             show(step(place, type_id, name))
+
+
+def newest_of(place: "Workplace", type_id: int, *components: str) -> "dict[str, Artifact]":
+    """The newest artifact of each component. Raises ModelError where one has made none yet."""
+    from .artifact import newest
+
+    return {component: newest(place.artifacts(component, type_id)) for component in components}
