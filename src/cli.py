@@ -15,6 +15,7 @@ class Commands(LazyGroup):
     """Every command of faultwatch. To add one, write it beside what it does and name it here."""
 
     registry = {
+        "backtest": Lazy("pipelines.cli:backtest", "Show the alert budget against what was, and other budgets."),
         "benchmark": Lazy(
             "benchmarks.cli:benchmark", "Measure faultwatch: what load costs, how well faults are found."
         ),
@@ -30,6 +31,7 @@ class Commands(LazyGroup):
         "models": Lazy("pipelines.cli_models:models", "List, show, promote and roll back models."),
         "owners": Lazy("fleet.cli:owners", "List and add the organisations that own devices."),
         "pipeline": Lazy("pipelines.cli_pipeline:pipeline", "Look at the runs of pipelines."),
+        "predict": Lazy("pipelines.cli:predict", "Score the last days of every device in one go."),
         "reproduce": Lazy("pipelines.cli_models:reproduce", "Train a run's model again and compare the bytes."),
         "restore": Lazy("operations.restore:restore", "Make a data folder of a backup."),
         "rules": Lazy("fleet.cli_rules:rules", "Say past which values owners want an alert."),

@@ -137,6 +137,8 @@ def flat(config: Mapping[str, object]) -> dict[str, Detail]:
     for name, value in config.items():
         if isinstance(value, Mapping):
             found.update({f"{name}.{inner}": told for inner, told in flat(value).items()})
+        elif isinstance(value, list | tuple):
+            found[name] = [str(one) for one in value]
         else:
             found[name] = msgspec.convert(value, Detail)
     return found

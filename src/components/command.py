@@ -21,10 +21,12 @@ TypeOption = Annotated[
 @contextmanager
 def workplace(data: Path | None) -> "Iterator[Workplace]":
     """Settings, database and lake of a data folder that exists. Raises ConfigError where there is none."""
+    from ..logs import configure
     from ..settings import load_settings
     from .workplace import Workplace
 
     settings = load_settings(data=data)
+    configure(settings)
     opened = Workplace.open(settings)
     try:
         yield opened

@@ -65,7 +65,7 @@ def read(folder: Path, name: str) -> Lived:
     """Read what `write` kept. Raises StorageError where it is gone or damaged."""
     path = folder / name
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:
             arrays = {field: kept[field] for field in kept.files}
         keys, own_scale = arrays.pop("keys"), arrays.pop("own_scale")
         return Lived(keys, DetectorState.from_arrays(arrays), own_scale)

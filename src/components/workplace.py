@@ -109,6 +109,11 @@ class Workplace:
         with reading(self.engine) as session:
             return model_versions.champion(session, type_id)
 
+    def versions(self, type_id: int) -> list[ModelVersion]:
+        """Every version of a type's model, the newest first."""
+        with reading(self.engine) as session:
+            return model_versions.versions(session, type_id)
+
     def lake_seqs(self) -> dict[int, int]:
         """The last record of each shard that is in the lake."""
         with reading(self.engine) as session:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..components.command import DataOption, TypeOption, workplace
+from ..components.command import DataOption, TypeOption, now_ms, workplace
 
 pipeline = typer.Typer(no_args_is_help=True, help="Look at the runs of pipelines.")
 
@@ -41,3 +41,26 @@ def status(
                 typer.echo("  its process was killed; `faultwatch train` goes on with it")
     if not found:
         typer.echo("no run yet: `faultwatch train` makes one")
+
+
+@pipeline.command("monitor")
+def monitor(
+    data: DataOption = None,
+    type_name: TypeOption = None,
+    act: Annotated[
+        bool, typer.Option("--act/--look", help="Train where a trigger fires, or only say that it would.")
+    ] = True,
+) -> None:
+    """Look at the models that serve and are watched, and train again what is due.
+
+    The service does this every `monitor_hours`. A model that is trained here is watched for `shadow_hours` before it
+    serves.
+    """
+    from ..settings import load_settings
+    from .watching import watch
+
+    settings = load_settings(data=data)
+    with workplace(data) as place:
+        for type_id, _ in place.types(type_name):
+            for line in watch(place, type_id, settings, now_ms, act=act):
+                typer.echo(line)

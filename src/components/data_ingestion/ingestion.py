@@ -134,10 +134,10 @@ def run(
 
 
 def _split(config: IngestionConfig, counts: Mapping[int, int], start_ms: int, end_ms: int) -> Split:
-    devices = sorted(counts, key=_lot)
+    devices = sorted(counts, key=lot)
     held_out: list[int] = []
     if len(devices) >= config.split_devices:
-        held_out = [key for key in devices if _lot(key) % config.held_out_one_in == 0]
+        held_out = [key for key in devices if lot(key) % config.held_out_one_in == 0]
     unseen = set(held_out)
     training: list[int] = []
     rows = 0
@@ -158,7 +158,7 @@ def _middle(start_ms: int, end_ms: int) -> int:
     return start_ms + (end_ms - start_ms) // 2
 
 
-def _lot(device_key: int) -> int:
+def lot(device_key: int) -> int:
     """A number that stays with a device: what is kept unseen once is unseen by every later run."""
     return int.from_bytes(hashlib.sha256(str(device_key).encode()).digest()[:4], "big")
 

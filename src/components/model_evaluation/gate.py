@@ -18,7 +18,8 @@ Floats = npt.NDArray[np.float64]
 class GateConfig:
     """What the gate asks for.
 
-    A challenger is refused where it catches fewer probes, sees fewer reported faults or gives more false alerts than
+    A challenger is refused where more than `most_reported` of the judged rows are within reported faults, since labels
+    are wrong then; where it catches fewer probes, sees fewer reported faults or gives more false alerts than
     the champion, and the 95 % interval of the difference holds no 0; where one slice (a kind of fault, an owner, a
     site with `slice_least` probes or more) is so by more than `slice_worse`; where false alerts are past `budget_times`
     the budget by the low end of their interval and past the champion's, if the budget allowed `budget_least` alerts in
@@ -26,7 +27,8 @@ class GateConfig:
     the probes; where it scores fewer than `least_rows_per_s`, or takes more bytes than these a device or in all.
     """
 
-    slice_least: int = 12
+    most_reported: float = 0.5
+    slice_least: int = 8
     slice_worse: float = 0.2
     budget_times: float = 2.0
     budget_least: float = 1.0
@@ -62,7 +64,13 @@ def judge(
     config: GateConfig,
 ) -> list[Check]:
     """Every check, passed or not. `budget`: false alerts a device and day."""
-    checks = [_budget(challenger, champion, unseen, budget, config), *_costs(challenger, model_bytes, config)]
+    labels = Check(
+        "labels",
+        unseen.reported_share <= config.most_reported,
+        f"{unseen.reported_share:.2f} of the readings are within reported faults; at most {config.most_reported:.2f}",
+    )
+    budget_kept = _budget(challenger, champion, unseen, budget, config)
+    checks = [labels, budget_kept, *_costs(challenger, model_bytes, config)]
     if unseen.probes is None:
         checks.append(Check("probes", True, "none could be put into the unseen rows: too few, or no sensor moves"))
     else:

@@ -38,11 +38,11 @@ class Unseen:
     def of(
         cls, rows: DeviceRows, from_ms: int, labels: Sequence[Label], interval_ms: int, most_probes: int
     ) -> "Unseen":
-        """Divide rows at a time, and put probes into the part that is judged: into devices without a report."""
+        """Divide rows at a time, and put probes into the part that is judged: first into devices without a report."""
         faults = reported(labels)
         before, after = rows.take(rows.ts < from_ms), rows.take(rows.ts >= from_ms)
-        healthy = [slot for slot, key in enumerate(rows.keys.tolist()) if key not in faults]
-        probes = plan(after, spreads(before), healthy, most_probes) if len(after) else None
+        candidates = sorted(range(len(rows.keys)), key=lambda slot: int(rows.keys[slot]) in faults)
+        probes = plan(after, spreads(before), candidates, most_probes) if len(after) else None
         return cls(before, after, faults, probes, interval_ms)
 
     @property
@@ -50,6 +50,16 @@ class Unseen:
         """Days (n_devices,) of judged rows of each device."""
         counts: Floats = np.bincount(self.after.slots, minlength=len(self.after.keys)).astype(float)
         return counts * self.interval_ms / DAY_MS
+
+    @property
+    def reported_share(self) -> float:
+        """The part of the judged rows that is within reported faults."""
+        inside = np.zeros(len(self.after), np.bool_)
+        for slot, key in enumerate(self.after.keys.tolist()):
+            mine = self.after.slots == slot
+            for start, end in self.faults.get(key, ()):
+                inside |= mine & (self.after.ts >= start) & (self.after.ts <= end)
+        return float(inside.mean()) if len(inside) else 0.0
 
 
 @dataclass(frozen=True, slots=True)
