@@ -1,4 +1,4 @@
-"""Monitoring: a challenger is watched, then promoted or refused; people's words on alerts are weighed; triggers fire."""
+"""Monitoring: a challenger is watched, then promoted or refused; alerts that people judged count; triggers fire."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -64,7 +64,7 @@ def test_a_challenger_is_watched_and_then_serves(watched: tuple[Workplace, int])
 
 def test_a_challenger_that_does_worse_is_refused(watched: tuple[Workplace, int]) -> None:
     place, type_id = watched
-    strict = msgspec.convert({"least_rows_per_s": 1e12}, type(MONITORING.steps[-1].config.gate))  # type: ignore[attr-defined]
+    strict = GateConfig(least_rows_per_s=1e12)
     _, made = execute(MONITORING.configured(shadow={"gate": strict}), place, type_id, ON_DEMAND, clock=lambda: at(1250))
     told = read_shadow(made["shadow"])
     assert told.decision == "refused" and "speed" in told.reason
