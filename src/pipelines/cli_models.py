@@ -123,15 +123,19 @@ def reproduce(
 
 def mlflow(data: DataOption = None, port: Annotated[int, typer.Option(help="Port to listen on.")] = 5000) -> None:
     """Open MLflow's pages on this data folder; needs the extra faultwatch[mlflow]."""
-    import importlib.util
     import os
     import sys
+    from importlib.metadata import PackageNotFoundError, version
 
     from ..exceptions import ConfigError
     from .tracking import FOLDER, address
 
-    if importlib.util.find_spec("mlflow.server.js") is None and importlib.util.find_spec("flask") is None:
-        raise ConfigError("MLflow's pages aren't installed; pip install 'faultwatch[mlflow]' adds them (350 MB)")
+    try:
+        version("mlflow")  # the skinny package is a distribution of another name
+    except PackageNotFoundError as error:
+        raise ConfigError(
+            "MLflow's pages aren't installed; pip install 'faultwatch[mlflow]' adds them (350 MB)"
+        ) from error
     with workplace(data) as place:
         folder = place.data / FOLDER
     wanted = ["server", "--backend-store-uri", address(folder), "--host", "127.0.0.1", "--port", str(port)]

@@ -11,12 +11,12 @@ import typer
 from ...components.artifact import read
 from ...components.workplace import Workplace
 from ...detection.detector import Detector
-from ...exceptions import DataValidationError, ModelError, StorageError
+from ...exceptions import ConfigError, DataValidationError, ModelError, StorageError
 from ...fleet import commands, model_versions
 from ...fleet.database import reading
 from ...pipelines import lineage
 from ...pipelines.cli import train
-from ...pipelines.cli_models import list_models, rollback, show_model
+from ...pipelines.cli_models import list_models, mlflow, rollback, show_model
 from ...pipelines.cli_pipeline import status
 from ...pipelines.operating import record
 from ...pipelines.runner import execute
@@ -162,6 +162,11 @@ def test_without_mlflow_models_serve(tmp_path: Path) -> None:
     train(data=data)
     assert place.champion(type_id) is not None and not Runs(data).all()[0].recorded
     place.close()
+
+
+def test_pages_of_mlflow_are_an_extra(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"pip install 'faultwatch\[mlflow\]'"):
+        mlflow(data=tmp_path)
 
 
 def test_an_empty_lake_says_what_to_do(tmp_path: Path) -> None:
