@@ -15,6 +15,7 @@ class Commands(LazyGroup):
     """Every command of faultwatch. To add one, write it beside what it does and name it here."""
 
     registry = {
+        "backtest": Lazy("pipelines.cli:backtest", "Show the alert budget against what was, and other budgets."),
         "benchmark": Lazy(
             "benchmarks.cli:benchmark", "Measure faultwatch: what load costs, how well faults are found."
         ),
@@ -24,8 +25,14 @@ class Commands(LazyGroup):
         "doctor": Lazy("operations.doctor:doctor", "Look at everything faultwatch needs, and say what to do."),
         "export": Lazy("fleet.cli_export:export", "Write readings, scores and expected ranges to a file."),
         "ingest": Lazy("service.ingest_cli:ingest", "Take in files of readings, whatever their age, and judge them."),
+        "lineage": Lazy("pipelines.cli_models:lineage", "Print the way from a model to its data."),
         "migrate": Lazy("fleet.cli:migrate", "Bring the database to this version's tables."),
+        "mlflow": Lazy("pipelines.cli_models:mlflow", "Open MLflow's pages on this data folder."),
+        "models": Lazy("pipelines.cli_models:models", "List, show, promote and roll back models."),
         "owners": Lazy("fleet.cli:owners", "List and add the organisations that own devices."),
+        "pipeline": Lazy("pipelines.cli_pipeline:pipeline", "Look at the runs of pipelines."),
+        "predict": Lazy("pipelines.cli:predict", "Score the last days of every device in one go."),
+        "reproduce": Lazy("pipelines.cli_models:reproduce", "Train a run's model again and compare the bytes."),
         "restore": Lazy("operations.restore:restore", "Make a data folder of a backup."),
         "rules": Lazy("fleet.cli_rules:rules", "Say past which values owners want an alert."),
         "send": Lazy("operations.send:send", "Send files of readings to a running service, as devices do."),
@@ -36,7 +43,7 @@ class Commands(LazyGroup):
         ),
         "status": Lazy("operations.status:status", "Show what the running service says of itself."),
         "tokens": Lazy("fleet.cli:tokens", "Make, list and revoke the tokens of devices and scripts."),
-        "train": Lazy("pipelines.cli:train", "Learn what is normal from the readings in the lake."),
+        "train": Lazy("pipelines.cli:train", "Learn what is normal, compare, and have the better model serve."),
         "types": Lazy("fleet.cli_types:types", "Add, list and show device types."),
         "users": Lazy("fleet.cli:users", "List and add the people who sign in."),
         "version": Lazy("cli:version", "Show the version."),

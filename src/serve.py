@@ -97,6 +97,7 @@ def run(settings: "Settings", ready: Callable[[str, str | None], None]) -> None:
             gateway = _gateway(settings, engine, live.intake, metrics)
             stack.callback(_notify(settings, engine, wall_ms))
             stack.callback(_beat(settings, health, metrics))
+            stack.callback(_look_at_models(settings))
         if settings.role != "loop":
             pages = _pages(settings, engine, lake)
             link = _setup_link(engine, wall_ms(), address)
@@ -198,6 +199,17 @@ def _beat(settings: "Settings", health: "LoopHealth", metrics: "Metrics") -> Cal
     heartbeat = Heartbeat(settings.heartbeat_url, health.stalled, metrics)
     heartbeat.start()
     return heartbeat.stop
+
+
+def _look_at_models(settings: "Settings") -> Callable[[], None]:
+    """Start looking at the models, where that is wanted; return what ends it."""
+    from .service.rounds import Rounds
+
+    if settings.monitor_hours is None:
+        return lambda: None
+    rounds = Rounds(settings)
+    rounds.start()
+    return rounds.stop
 
 
 def _setup_link(engine: "Engine", now_ms: int, address: str) -> str | None:

@@ -235,6 +235,25 @@ class Settings(BaseSettings):
         default=3.0, gt=0, description="Cap on the false alerts of an owner's whole fleet, however many devices."
     )
 
+    # How models are kept right.
+    monitor_hours: Annotated[float | None, Unit("hours")] = Field(
+        default=None,
+        gt=0,
+        description="How often the service looks at its models, trains again what is due and promotes what was watched;"
+        " never where it isn't set. `faultwatch pipeline monitor` does it once.",
+    )
+    train_every_days: Annotated[float | None, Unit("days")] = Field(
+        default=7.0, gt=0, description="After how many days a type's model is trained again, whatever else fires."
+    )
+    train_cooldown_hours: Annotated[float, Unit("hours")] = Field(
+        default=24.0, ge=0, description="Shortest time between two trainings of a type that nobody asked for."
+    )
+    shadow_hours: Annotated[float, Unit("hours")] = Field(
+        default=24.0,
+        ge=0,
+        description="How long a model that nobody asked for is watched beside the one that serves before it may serve.",
+    )
+
     # What it says about itself.
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe message that is logged."

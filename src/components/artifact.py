@@ -11,6 +11,7 @@ import msgspec
 
 from .. import __version__
 from ..exceptions import ModelError, StorageError
+from .code import code_hash, commit
 
 FILE = "artifact.json"
 FORMAT = 1
@@ -20,7 +21,10 @@ Detail = str | int | float | bool | None | list[str]
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
-    """One artifact. `hash` is that of its files; `inputs` are the hashes of the artifacts it was made from."""
+    """One artifact. `hash` is that of its files; `inputs` are the hashes of the artifacts it was made from.
+
+    `code` is the hash of the sources that made it, `commit` that of git where it was a checkout.
+    """
 
     component: str
     subject: str
@@ -30,6 +34,8 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     summary: dict[str, Detail]
     code_version: str
     made_ms: int
+    code: str = ""
+    commit: str | None = None
     format: int = FORMAT
     folder: str = ""
 
@@ -68,6 +74,8 @@ def make(
             summary=summary,
             code_version=__version__,
             made_ms=now_ms,
+            code=code_hash(),
+            commit=commit(),
             folder=str(folder),
         )
         stored = msgspec.structs.replace(artifact, folder="")
@@ -101,12 +109,39 @@ def read(folder: Path) -> Artifact:
     return msgspec.structs.replace(artifact, folder=str(folder))
 
 
+def made_before(parent: Path, inputs: Mapping[str, Artifact], config: Mapping[str, Detail]) -> Artifact | None:
+    """The artifact below `parent` that this code made of these inputs with this config; None where there is no whole
+    one."""
+    wanted = ({name: made.hash for name, made in inputs.items()}, msgspec.to_builtins(dict(config)), code_hash())
+    for file in sorted(parent.glob(f"*/{FILE}")):
+        try:
+            artifact = msgspec.json.decode(file.read_bytes(), type=Artifact)
+            if (artifact.inputs, artifact.config, artifact.code) == wanted:
+                return read(file.parent)
+        except (OSError, msgspec.MsgspecError, ModelError):
+            continue
+    return None
+
+
 def newest(parent: Path) -> Artifact:
     """The artifact below `parent` that was made last. Raises ModelError where there is none."""
     made = [read(file.parent) for file in sorted(parent.glob(f"*/{FILE}"))]
     if not made:
         raise ModelError(f"no artifact below {parent}; run the component before this one")
     return max(made, key=lambda artifact: artifact.made_ms)
+
+
+def flat(config: Mapping[str, object]) -> dict[str, Detail]:
+    """A config with one level: what is inside another is named `outer.inner`."""
+    found: dict[str, Detail] = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            found.update({f"{name}.{inner}": told for inner, told in flat(value).items()})
+        elif isinstance(value, list | tuple):
+            found[name] = [str(one) for one in value]
+        else:
+            found[name] = msgspec.convert(value, Detail)
+    return found
 
 
 def content_hash(folder: Path) -> str:

@@ -21,10 +21,12 @@ TypeOption = Annotated[
 @contextmanager
 def workplace(data: Path | None) -> "Iterator[Workplace]":
     """Settings, database and lake of a data folder that exists. Raises ConfigError where there is none."""
+    from ..logs import configure
     from ..settings import load_settings
     from .workplace import Workplace
 
     settings = load_settings(data=data)
+    configure(settings)
     opened = Workplace.open(settings)
     try:
         yield opened
@@ -48,3 +50,10 @@ def each_type(data: Path | None, type_name: str | None, step: "Callable[[Workpla
     with workplace(data) as place:
         for type_id, name in place.types(type_name):
             show(step(place, type_id, name))
+
+
+def newest_of(place: "Workplace", type_id: int, *components: str) -> "dict[str, Artifact]":
+    """The newest artifact of each component. Raises ModelError where one has made none yet."""
+    from .artifact import newest
+
+    return {component: newest(place.artifacts(component, type_id)) for component in components}

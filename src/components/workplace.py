@@ -1,25 +1,56 @@
 """Where components work: the database, the lake and the folders of one data folder."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from sqlalchemy import Engine, select
 
 from ..exceptions import ConfigError, DataValidationError
-from ..fleet import database, device_types, models
+from ..fleet import audit, database, device_types, model_versions, models
 from ..fleet.database import reading
+from ..fleet.model_versions import ModelVersion
 from ..settings import Settings
 from ..telemetry.lake import Lake
 from ..telemetry.schema import DeviceType
 
+Progress = Callable[[float], None]
+"""Is told what part of a component's work is done, 0 to 1."""
+
+
+class Label(msgspec.Struct, frozen=True, array_like=True):
+    """A fault report: this device was faulty from then to then (ms); `end_ms` is None while it is open."""
+
+    device_key: int
+    start_ms: int
+    end_ms: int | None
+    kind: str
+
+
+class Placed(msgspec.Struct, frozen=True, array_like=True):
+    """A device with its owner and site."""
+
+    device_key: int
+    owner: str
+    site: str | None
+
+
+def _unseen(_done: float) -> None:
+    """Progress that nobody watches."""
+
 
 @dataclass(frozen=True)
 class Workplace:
-    """What a component may read and write."""
+    """What a component may read and write. `progress` is told how far it is; `run` is the pipeline's run that it works
+    for, if one, and `who` had it done."""
 
     data: Path
     engine: Engine
     lake: Lake
+    progress: Progress = _unseen
+    run: str | None = None
+    who: str = audit.COMMAND_LINE
 
     @classmethod
     def open(cls, settings: Settings) -> "Workplace":
@@ -39,7 +70,9 @@ class Workplace:
         self.engine.dispose()
 
     def artifacts(self, component: str, type_id: int) -> Path:
-        """The folder below which a component keeps what it makes of a type."""
+        """The folder below which a component keeps what it makes of a type; models are where the service finds them."""
+        if component == "model_trainer":
+            return self.models(type_id)
         return self.data / "artifacts" / component / f"type-{type_id}"
 
     def models(self, type_id: int) -> Path:
@@ -71,17 +104,39 @@ class Workplace:
         with reading(self.engine) as session:
             return next(entry.device_type for entry in device_types.newest(session) if entry.type_id == type_id)
 
+    def champion(self, type_id: int) -> ModelVersion | None:
+        """The version that serves a type, if one does."""
+        with reading(self.engine) as session:
+            return model_versions.champion(session, type_id)
+
+    def versions(self, type_id: int) -> list[ModelVersion]:
+        """Every version of a type's model, the newest first."""
+        with reading(self.engine) as session:
+            return model_versions.versions(session, type_id)
+
     def lake_seqs(self) -> dict[int, int]:
         """The last record of each shard that is in the lake."""
         with reading(self.engine) as session:
             rows = session.execute(select(models.Watermark.shard, models.Watermark.lake_seq)).all()
         return {shard: seq for shard, seq in rows}
 
-    def fault_reports(self, device_keys: list[int]) -> list[tuple[int, int, int | None]]:
-        """(device key, from, until) in ms of every report on these devices; until is None while it is open."""
+    def fault_reports(self, device_keys: list[int]) -> list[Label]:
+        """Every fault report on these devices, by device and start."""
         wanted = set(device_keys)
+        columns = (models.FaultReport.device_key, models.FaultReport.start_ms, models.FaultReport.end_ms)
         with reading(self.engine) as session:
-            rows = session.execute(
-                select(models.FaultReport.device_key, models.FaultReport.start_ms, models.FaultReport.end_ms)
-            ).all()
-        return sorted((key, start, end) for key, start, end in rows if key in wanted)
+            rows = session.execute(select(*columns, models.FaultReport.kind)).all()
+        found = [Label(key, start, end, kind) for key, start, end, kind in rows if key in wanted]
+        return sorted(found, key=lambda label: (label.device_key, label.start_ms, label.kind))
+
+    def placed(self, type_id: int) -> list[Placed]:
+        """The devices of a type with their owners and sites, by device key."""
+        query = (
+            select(models.Device.id, models.Owner.name, models.Site.name)
+            .join(models.Owner, models.Owner.id == models.Device.owner_id)
+            .outerjoin(models.Site, models.Site.id == models.Device.site_id)
+            .where(models.Device.type_id == type_id)
+            .order_by(models.Device.id)
+        )
+        with reading(self.engine) as session:
+            return [Placed(key, owner, site) for key, owner, site in session.execute(query)]

@@ -219,7 +219,12 @@ class Token(Base):
 
 
 class TrainedModel(Base):
-    """A model of a device type; `folder` is its name below models/type-N of the data folder."""
+    """A model of a device type; `folder` is its name below models/type-N of the data folder.
+
+    The champion serves; the challenger, of which a type has one at most, is watched until `shadow_until_ms` first.
+    `promoted_ms`, when it last became champion; `run`, the pipeline's run that made it, null where a type learnt by
+    itself.
+    """
 
     __tablename__ = "models"
     __table_args__ = (
@@ -240,6 +245,10 @@ class TrainedModel(Base):
     trained_ms: Mapped[int] = mapped_column(BigInteger)
     champion: Mapped[bool] = mapped_column(default=False)
     note: Mapped[str] = mapped_column(Text, default="")
+    challenger: Mapped[bool] = mapped_column(default=False, server_default=false())
+    shadow_until_ms: Mapped[int | None] = mapped_column(BigInteger)
+    promoted_ms: Mapped[int | None] = mapped_column(BigInteger)
+    run: Mapped[str | None] = mapped_column(String)
 
 
 class Alert(Base):

@@ -1,54 +1,38 @@
-"""The training pipeline, declared once: its steps by name, what each runs, and what it is made from."""
+"""The training pipeline, declared once: from a snapshot of the lake to a model that is watched or serves."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from ..components import data_ingestion, data_transformation, model_evaluation, model_pusher, model_trainer
+from .steps import Pipeline, Step
 
-from ..components import data_ingestion, data_transformation, model_trainer
-from ..components.artifact import Artifact
-from ..components.data_ingestion import IngestionConfig
-from ..components.data_transformation import TransformationConfig
-from ..components.model_trainer import TrainerConfig
-from ..components.workplace import Workplace
-
-Run = Callable[[Mapping[str, Artifact], Workplace, int, int], Artifact]
-"""(inputs, place, type id, now in ms) -> artifact."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A step of a pipeline: `inputs` names the steps whose artifacts it is made from."""
-
-    name: str
-    component: Run
-    inputs: tuple[str, ...] = ()
-
-
-STEPS = (
-    Step(
-        "data_ingestion",
-        lambda _, place, type_id, now_ms: data_ingestion.run(IngestionConfig(), place, type_id, now_ms),
-    ),
-    Step(
-        "data_transformation",
-        lambda inputs, place, type_id, now_ms: data_transformation.run(
-            TransformationConfig(), inputs, place, type_id, now_ms
+TRAINING = Pipeline(
+    "training",
+    (
+        Step("data_ingestion", data_ingestion.run, data_ingestion.IngestionConfig()),
+        Step(
+            "data_transformation",
+            data_transformation.run,
+            data_transformation.TransformationConfig(),
+            inputs=("data_ingestion",),
+            cached=True,
         ),
-        inputs=("data_ingestion",),
-    ),
-    Step(
-        "model_trainer",
-        lambda inputs, place, type_id, now_ms: model_trainer.run(TrainerConfig(), inputs, place, type_id, now_ms),
-        inputs=("data_transformation",),
+        Step(
+            "model_trainer",
+            model_trainer.run,
+            model_trainer.TrainerConfig(),
+            inputs=("data_transformation",),
+            cached=True,
+        ),
+        Step(
+            "model_evaluation",
+            model_evaluation.run,
+            model_evaluation.EvaluationConfig(),
+            inputs=("data_ingestion", "model_trainer"),
+        ),
+        Step(
+            "model_pusher",
+            model_pusher.run,
+            model_pusher.PusherConfig(),
+            inputs=("data_ingestion", "model_trainer", "model_evaluation"),
+        ),
     ),
 )
-
-
-def run_steps(steps: Sequence[Step], place: Workplace, type_id: int, now_ms: int) -> Iterator[Artifact]:
-    """Run steps in their order for one device type and yield what each made.
-
-    Raises KeyError where a step names an input that no step before it makes.
-    """
-    made: dict[str, Artifact] = {}
-    for step in steps:
-        made[step.name] = step.component({name: made[name] for name in step.inputs}, place, type_id, now_ms)
-        yield made[step.name]
+"""Each step stops the run where its artifact's summary says `verdict: fail`."""

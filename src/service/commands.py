@@ -9,6 +9,7 @@ import msgspec
 import structlog
 from sqlalchemy import Engine, select
 
+from ..components import warming
 from ..exceptions import ModelError, StorageError
 from ..fleet import backfill_jobs, device_types, models
 from ..fleet.commands import Command, pending
@@ -88,6 +89,7 @@ class Listener:
                 model=str(payload["folder"]),
                 version=int(str(payload["version"])),
                 command_id=command.id,
+                warm=str(payload.get("warm", "")),
             )
             return swap if self._can_be_loaded(swap) else None
         if command.kind == "rule":
@@ -100,7 +102,9 @@ class Listener:
         """Whether the model is there and whole: once it is in the log, every start needs it."""
         try:
             self._models.load(swap.type_id, swap.model, swap.version)
-        except ModelError as error:
+            if swap.warm:
+                warming.read(self._settings.data / "spool", swap.warm)
+        except (ModelError, StorageError) as error:
             log.error("model.refused", command=swap.command_id, reason=str(error), meaning="the one in use goes on")
             return False
         return True

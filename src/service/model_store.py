@@ -68,7 +68,13 @@ class ModelStore:
             )
             session.execute(
                 insert(models.TrainedModel).values(
-                    type_id=type_id, version=version, folder=name, trained_ms=now_ms, champion=True, note=note
+                    type_id=type_id,
+                    version=version,
+                    folder=name,
+                    trained_ms=now_ms,
+                    champion=True,
+                    promoted_ms=now_ms,
+                    note=note,
                 )
             )
         return version

@@ -15,6 +15,7 @@ import polars as pl
 import structlog
 
 from ..alerts.state import EngineConfig
+from ..components import warming
 from ..detection.detector import Detector
 from ..exceptions import StorageError
 from ..fleet.alerts import AlertChange
@@ -256,7 +257,12 @@ class ShardState:
 
     def _swap(self, record: records.ModelSwap, outcome: Outcome) -> None:
         installed = self._models.load(record.type_id, record.model, record.version)
-        self._type(record.type_id).install(installed)
+        warm = None
+        if record.warm:
+            lived = warming.read(self._spool, record.warm)
+            warm = lived.at(self.roster.slots(lived.keys), self.roster.type_slots)
+            self.spooled.append((outcome.seq, record.warm))
+        self._type(record.type_id).install(installed, warm)
         log.info("model.swapped", type_id=record.type_id, version=record.version, model=record.model)
         self._done(record.command_id, outcome)
 

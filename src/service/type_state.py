@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
+from ..components.warming import Warm
 from ..detection.blocks import Block, Scores, TrainingRows
 from ..detection.config import DetectorConfig
 from ..detection.detector import Detector
@@ -121,11 +122,18 @@ class TypeState:
             self.waiting.widen(len(spec.sensors))
             self.learning = LearningBuffer(self.type_id, len(spec.sensors), self.settings.type_readings)
 
-    def install(self, installed: Installed) -> None:
-        """Put a model in place of the one before; what devices have learnt moves over by sensor name."""
+    def install(self, installed: Installed, warm: Warm | None = None) -> None:
+        """Put a model in place of the one before; what devices have learnt moves over by sensor name.
+
+        Devices in `warm` begin from there: the model has lived through their readings beforehand.
+        """
         fresh = installed.detector.new_state(len(self.devices))
         if self.installed is not None and self._detector_state is not None:
             fresh = installed.detector.migrate(self._detector_state, self.installed.detector)
+        if warm is not None:
+            for name, array in fresh.to_arrays().items():
+                array[warm.slots] = warm.state.to_arrays()[name]
+            self.devices.float32("own_scale")[warm.slots] = warm.own_scale
         self.installed, self._detector_state = installed, fresh
         self.learning = None
         self._set_thresholds()

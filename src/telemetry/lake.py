@@ -162,6 +162,26 @@ class Lake:
             for part in read_chunks(table, state, question.files(state.files), question.rows(), columns, chunk_rows):
                 yield in_columns(part, columns)
 
+    def extent(self, type_id: int) -> tuple[int, int] | None:
+        """The times (ms) of the oldest and the newest reading of a type; None where there is none."""
+        state = self._readings(type_id).state()
+        if state is None or state.files.is_empty():
+            return None
+        oldest, newest = (
+            state.files["min_timestamp"].dt.epoch("ms").min(),
+            state.files["max_timestamp"].dt.epoch("ms").max(),
+        )
+        return (int(oldest), int(newest)) if isinstance(oldest, int) and isinstance(newest, int) else None
+
+    def row_counts(self, type_id: int, start_ms: int, end_ms: int) -> dict[int, int]:
+        """How many rows each device has in a time range, by device key; rows that will merge count apart."""
+        table, question = self._readings(type_id), Question(None, start_ms, end_ms)
+        if (state := table.state()) is None:
+            return {}
+        rows = table.scan(state, question.files(state.files)).filter(question.rows())
+        counted = table.collect(rows.group_by("device_key").len().sort("device_key"), "streaming")
+        return dict(zip(counted["device_key"].to_list(), counted["len"].to_list(), strict=True))
+
     def existing(self, type_id: int, keys: npt.NDArray[np.int64], ts: npt.NDArray[np.int64]) -> pl.DataFrame:
         """Return the merged rows the lake has at (keys, ts): device keys (n,) and milliseconds (n,)."""
         times = pl.Series("timestamp", ts).cast(pl.Datetime("ms", "UTC")).cast(pl.Datetime("us", "UTC"))
@@ -244,16 +264,25 @@ class Lake:
         """Delete the files of versions replaced more than `hours` ago and old log; return how many files went."""
         return len(self.table(table).vacuum(hours))
 
-    def snapshot(self, type_id: int, start_ms: int, end_ms: int, seqs: Mapping[int, int]) -> Snapshot:
-        """Fix the readings of a time range that the records up to `seqs` (shard: number) brought.
+    def snapshot(
+        self,
+        type_id: int,
+        start_ms: int,
+        end_ms: int,
+        seqs: Mapping[int, int],
+        devices: Sequence[int] | None = None,
+    ) -> Snapshot:
+        """Fix the readings of a time range that the records up to `seqs` (shard: number) brought, of all devices or
+        of some.
 
         The lake must hold all of those records (`lake_seq`): rows that come for them later would change it.
         """
+        chosen = None if devices is None else tuple(sorted(devices))
         fingerprint, version = Fingerprint(), 0
         table = self._readings(type_id)
         if (state := table.state()) is not None:
-            version, files = state.version, Question(None, start_ms, end_ms).files(state.files)
-            rows = lake_snapshots.belongs(start_ms, end_ms, seqs)
+            version, files = state.version, Question(chosen, start_ms, end_ms).files(state.files)
+            rows = lake_snapshots.belongs(start_ms, end_ms, seqs, chosen)
             for part in read_chunks(table, state, files, rows, KEY, CHUNK_ROWS):
                 fingerprint.add(part)
         return Snapshot(
@@ -264,6 +293,7 @@ class Lake:
             version=version,
             rows=fingerprint.rows,
             fingerprint=fingerprint.hex(),
+            devices=chosen,
         )
 
     def snapshot_chunks(

@@ -38,7 +38,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The readings of a type with `start_ms` <= timestamp < `end_ms` and `ingest_seq` up to `seqs` of their shard.
 
     `rows` and `fingerprint` (order-independent, over the merged keys) say which they are; `version` is the
-    Delta version they were first read from.
+    Delta version they were first read from. `devices`: those of these keys only; all where it is None.
     """
 
     type_id: int
@@ -48,10 +48,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     rows: int
     fingerprint: str
+    devices: tuple[int, ...] | None = None
 
     def rows_of(self) -> pl.Expr:
         """The rows that belong to the snapshot."""
-        return belongs(self.start_ms, self.end_ms, self.seqs)
+        return belongs(self.start_ms, self.end_ms, self.seqs, self.devices)
 
     def files_of(self) -> pl.Expr:
         """The files of a table's state that may hold rows of it."""
@@ -94,12 +95,15 @@ class Fingerprint:
             )
 
 
-def belongs(start_ms: int, end_ms: int, seqs: Mapping[int, int]) -> pl.Expr:
-    """Rows in a time range with numbers up to `seqs` of their shard."""
+def belongs(start_ms: int, end_ms: int, seqs: Mapping[int, int], devices: tuple[int, ...] | None = None) -> pl.Expr:
+    """Rows in a time range with numbers up to `seqs` of their shard; of some devices, where they are named."""
     known = pl.any_horizontal(
         pl.lit(False), *((pl.col("shard") == shard) & (pl.col("ingest_seq") <= seq) for shard, seq in seqs.items())
     )
-    return (pl.col("timestamp") >= _moment(start_ms)) & (pl.col("timestamp") < _moment(end_ms)) & known
+    rows = (pl.col("timestamp") >= _moment(start_ms)) & (pl.col("timestamp") < _moment(end_ms)) & known
+    if devices is None:
+        return rows
+    return rows & pl.col("device_key").is_in(devices)
 
 
 def write_pin(table: LakeTable, name: str, snapshot: Snapshot | None, type_id: int, now: datetime) -> None:

@@ -132,13 +132,18 @@ class TypeVersion(msgspec.Struct, frozen=True, tag="type_version", kw_only=True)
 
 
 class ModelSwap(msgspec.Struct, frozen=True, tag="model_swap", kw_only=True):
-    """A type's model gives way to another; `model` is its folder's name below models/type-N."""
+    """A type's model gives way to another; `model` is its folder's name below models/type-N.
+
+    `warm`: a file of the spool with what the model knows of devices that it lived through beforehand; without one, or
+    for a device that isn't in it, what the model before knew moves over.
+    """
 
     now_ms: int
     type_id: int
     model: str
     version: int
     command_id: int = 0
+    warm: str = ""
 
 
 class Word(msgspec.Struct, frozen=True, tag="word", kw_only=True):

@@ -17,7 +17,7 @@ def data_ingestion(
     from . import IngestionConfig, run
 
     config = IngestionConfig(days=days)
-    each_type(data, type_name, lambda place, type_id, _: run(config, place, type_id, now_ms()))
+    each_type(data, type_name, lambda place, type_id, _: run(config, {}, place, type_id, now_ms()))
 
 
 if __name__ == "__main__":

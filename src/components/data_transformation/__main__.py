@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ...console import run as run_command
-from ..command import DataOption, TypeOption, each_type, now_ms
+from ..command import DataOption, TypeOption, each_type, newest_of, now_ms
 
 
 def data_transformation(
@@ -16,7 +16,6 @@ def data_transformation(
     ] = 6.0,
 ) -> None:
     """Read the newest snapshot, leave out reported faults, order its rows, and save them with the transform."""
-    from ..artifact import newest
     from . import TransformationConfig, run
 
     config = TransformationConfig(margin_hours=margin_hours)
@@ -25,7 +24,7 @@ def data_transformation(
         type_name,
         lambda place, type_id, _: run(
             config,
-            {"data_ingestion": newest(place.artifacts("data_ingestion", type_id))},
+            newest_of(place, type_id, "data_ingestion"),
             place,
             type_id,
             now_ms(),

@@ -4,7 +4,7 @@ Scaling, seasons and smoothing are the detector's own: it does them row by row, 
 so that there is one code for both.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,11 +15,10 @@ import structlog
 
 from ...detection.blocks import TrainingRows
 from ...exceptions import DataValidationError, ModelError
-from ...telemetry.lake_snapshots import Snapshot
 from ...telemetry.schema import DeviceType
 from ..artifact import Artifact, Detail, make
-from ..data_ingestion.ingestion import SNAPSHOT_FILE, read_split, training_rows
-from ..workplace import Workplace
+from ..data_ingestion.ingestion import Ingested, read_ingested, training_rows
+from ..workplace import Label, Workplace
 
 log = structlog.get_logger(__name__)
 
@@ -53,16 +52,14 @@ def run(
     snapshot.
     """
     source = inputs["data_ingestion"]
-    device_type = place.device_type(type_id)
-    snapshot = msgspec.json.decode((source.path / SNAPSHOT_FILE).read_bytes(), type=Snapshot)
-    sensors = list(device_type.sensor_names)
-    frame = training_rows(place.lake.read_snapshot(snapshot), read_split(source))
-    frame = _with_sensors(frame, sensors).sort("device_key", "timestamp")
-    healthy = _without_faults(frame, place, round(config.margin_hours * 3_600_000))
+    ingested = read_ingested(source)
+    device_type = ingested.device_type
+    frame = _training(ingested, place)
+    healthy = without_faults(frame, ingested.labels, round(config.margin_hours * 3_600_000))
     if healthy.is_empty():
         raise DataValidationError(
-            f"no readings of type {device_type.name!r} are left to learn from: {snapshot.rows} in the snapshot,"
-            f" {len(frame)} for training, all of them within reported faults; close reports that are over"
+            f"no readings of type {device_type.name!r} are left to learn from: {ingested.snapshot.rows} in the"
+            f" snapshot, {len(frame)} for training, all of them within reported faults; close reports that are over"
         )
 
     def write(folder: Path) -> Mapping[str, Detail]:
@@ -110,17 +107,31 @@ def _transform(device_type: DeviceType) -> Transform:
     )
 
 
-def _with_sensors(frame: pl.DataFrame, sensors: list[str]) -> pl.DataFrame:
+def with_sensors(frame: pl.DataFrame, sensors: Sequence[str]) -> pl.DataFrame:
     """Keys and sensors; a sensor that was added since the snapshot is missing in all of its rows."""
     columns = [pl.col(name) if name in frame.columns else pl.lit(None, pl.Float64()).alias(name) for name in sensors]
     return frame.select("device_key", "timestamp", *columns)
 
 
-def _without_faults(frame: pl.DataFrame, place: Workplace, margin_ms: int) -> pl.DataFrame:
-    """The rows outside of reported faults."""
+def without_faults(frame: pl.DataFrame, labels: Sequence[Label], margin_ms: int) -> pl.DataFrame:
+    """The rows outside of reported faults, which begin `margin_ms` before their report says."""
     time = pl.col("timestamp").dt.epoch("ms")
+    present = set(frame["device_key"].unique().to_list())
     faulty = pl.lit(False)
-    for key, start, end in place.fault_reports(frame["device_key"].unique().to_list()):
-        until = FOREVER_MS if end is None else end
-        faulty = faulty | ((pl.col("device_key") == key) & time.is_between(start - margin_ms, until))
+    for label in labels:
+        if label.device_key in present:
+            until = FOREVER_MS if label.end_ms is None else label.end_ms
+            within = time.is_between(label.start_ms - margin_ms, until)
+            faulty = faulty | ((pl.col("device_key") == label.device_key) & within)
     return frame.filter(~faulty)
+
+
+def _training(ingested: Ingested, place: Workplace) -> pl.DataFrame:
+    sensors = ingested.device_type.sensor_names
+    parts = []
+    wanted, done = ingested.sample.rows, 0
+    for part in place.lake.snapshot_chunks(ingested.sample, columns=["device_key", "timestamp", *sensors]):
+        parts.append(with_sensors(training_rows(part, ingested.split), sensors))
+        done += len(part)
+        place.progress(0.9 * done / max(wanted, 1))
+    return pl.concat(parts).sort("device_key", "timestamp")

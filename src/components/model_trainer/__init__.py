@@ -1,4 +1,4 @@
-"""Fits the anomaly detector of a type and hands it to the service."""
+"""Fits the anomaly detector of a type."""
 
 from .trainer import TrainerConfig, run
 

@@ -1,12 +1,11 @@
 """`python -m src.components.model_trainer`: fit the detector on the newest transformed rows."""
 
 from ...console import run as run_command
-from ..command import DataOption, TypeOption, each_type, now_ms
+from ..command import DataOption, TypeOption, each_type, newest_of, now_ms
 
 
 def model_trainer(data: DataOption = None, type_name: TypeOption = None) -> None:
-    """Fit the anomaly detector of a type and hand it to the service."""
-    from ..artifact import newest
+    """Fit the anomaly detector of a type; evaluate and push it to have it served."""
     from . import TrainerConfig, run
 
     each_type(
@@ -14,7 +13,7 @@ def model_trainer(data: DataOption = None, type_name: TypeOption = None) -> None
         type_name,
         lambda place, type_id, _: run(
             TrainerConfig(),
-            {"data_transformation": newest(place.artifacts("data_transformation", type_id))},
+            newest_of(place, type_id, "data_transformation"),
             place,
             type_id,
             now_ms(),

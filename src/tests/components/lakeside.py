@@ -24,8 +24,10 @@ def settings(folder: Path) -> Settings:
     return Settings(data=folder)
 
 
-def with_readings(folder: Path, n_devices: int, n_minutes: int, seed: int = 1) -> tuple[Workplace, int]:
-    """A workplace whose lake holds made-up readings, and the type's id."""
+def with_readings(
+    folder: Path, n_devices: int, n_minutes: int, seed: int = 1, values: np.ndarray | None = None
+) -> tuple[Workplace, int]:
+    """A workplace whose lake holds made-up readings (or these), and the type's id."""
     found = settings(folder)
     engine = connect(found.database_url)
     migrate(engine)
@@ -43,9 +45,15 @@ def with_readings(folder: Path, n_devices: int, n_minutes: int, seed: int = 1) -
                     registered_ms=NOW,
                 )
             )
-        watermarks.advance(session, 0, NOW, applied_seq=5, lake_seq=5)
     place = Workplace.open(found)
-    block = fleet.block(fleet.values(seed, n_devices, n_minutes))
+    add_readings(place, type_id, fleet.values(seed, n_devices, n_minutes) if values is None else values, 0, 5)
+    engine.dispose()
+    return place, type_id
+
+
+def add_readings(place: Workplace, type_id: int, values: np.ndarray, first_minute: int, seq: int) -> None:
+    """Record `seq` brings readings (n_minutes, n_devices, 4) of a minute and those after it."""
+    block = fleet.block(values, first_minute)
     frame = pl.DataFrame(
         {
             "device_key": block.slots.astype(np.int64) + 1,
@@ -53,9 +61,9 @@ def with_readings(folder: Path, n_devices: int, n_minutes: int, seed: int = 1) -
             **{name: pl.Series(block.values[:, s], nan_to_null=True) for s, name in enumerate(fleet.NAMES)},
         }
     ).with_columns(
-        ingest_seq=pl.lit(5, pl.Int64()),
+        ingest_seq=pl.lit(seq, pl.Int64()),
         arrived=pl.lit(datetime.fromtimestamp(NOW / 1000, UTC), pl.Datetime("us", "UTC")),
     )
-    place.lake.append(type_id, frame, app_id="shard-0", version=5)
-    engine.dispose()
-    return place, type_id
+    place.lake.append(type_id, frame, app_id="shard-0", version=seq)
+    with writing(place.engine) as session:
+        watermarks.advance(session, 0, NOW, applied_seq=seq, lake_seq=seq)

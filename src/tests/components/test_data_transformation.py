@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import insert
 
 from ...components import data_ingestion, data_transformation
+from ...components.artifact import Artifact
 from ...components.data_ingestion import IngestionConfig
 from ...components.data_transformation import TransformationConfig, load_rows
 from ...exceptions import DataValidationError
@@ -18,9 +19,13 @@ from . import lakeside
 
 def test_rows_come_in_order_and_without_faults(tmp_path: Path) -> None:
     place, type_id = lakeside.with_readings(tmp_path / "data", 6, 300)
-    snapshot = {"data_ingestion": data_ingestion.run(IngestionConfig(), place, type_id, lakeside.NOW)}
+    ingestion = IngestionConfig(unseen_time=0.0)
+
+    def snapshot() -> dict[str, Artifact]:
+        return {"data_ingestion": data_ingestion.run(ingestion, {}, place, type_id, lakeside.NOW)}
+
     config = TransformationConfig(margin_hours=0.5)
-    whole = load_rows(data_transformation.run(config, snapshot, place, type_id, lakeside.NOW))
+    whole = load_rows(data_transformation.run(config, snapshot(), place, type_id, lakeside.NOW))
     assert len(whole) == 6 * 300
     assert (np.lexsort((whole.ts, whole.device)) == np.arange(len(whole))).all()
     assert list(whole.sensor_names) == list(fleet.NAMES) and whole.interval_ms == 60_000
@@ -31,7 +36,7 @@ def test_rows_come_in_order_and_without_faults(tmp_path: Path) -> None:
         ends = {2: start + 50 * fleet.MINUTE, 3: None}
         for key, end in ends.items():
             session.execute(insert(models.FaultReport).values(device_key=key, start_ms=start, end_ms=end, **report))
-    left = load_rows(data_transformation.run(config, snapshot, place, type_id, lakeside.NOW))
+    left = load_rows(data_transformation.run(config, snapshot(), place, type_id, lakeside.NOW))
     counts = dict(zip(*np.unique(left.device, return_counts=True), strict=True))
     assert counts == {1: 300, 2: 300 - 81, 3: 70, 4: 300, 5: 300, 6: 300}
     with writing(place.engine) as session:
@@ -39,5 +44,5 @@ def test_rows_come_in_order_and_without_faults(tmp_path: Path) -> None:
             values = {"device_key": key, "start_ms": fleet.START, "end_ms": None}
             session.execute(insert(models.FaultReport).values(**values, **report))
     with pytest.raises(DataValidationError, match="all of them within reported faults"):
-        data_transformation.run(config, snapshot, place, type_id, lakeside.NOW)
+        data_transformation.run(config, snapshot(), place, type_id, lakeside.NOW)
     place.close()

@@ -30,7 +30,7 @@ def test_migrating_twice_changes_nothing(database_url: str) -> None:
     database.migrate(engine)
     before = database.revision(engine)
     database.migrate(engine)
-    assert before == database.revision(engine) == "0003"
+    assert before == database.revision(engine) == "0004"
     engine.dispose()
 
 
@@ -107,7 +107,7 @@ def test_processes_that_start_at_once_wait_for_each_other(database_url: str) -> 
         for _ in range(2)
     ]
     answers = [start.communicate(timeout=60) for start in starts]
-    assert [out.strip() for out, _ in answers] == ["0003", "0003"], answers
+    assert [out.strip() for out, _ in answers] == ["0004", "0004"], answers
 
 
 def test_a_newer_database_is_left_alone(database_url: str) -> None:
@@ -115,7 +115,9 @@ def test_a_newer_database_is_left_alone(database_url: str) -> None:
     database.migrate(engine)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(StorageError, match=r"newer faultwatch \(revision 9999\); expected one of 0001, 0002, 0003"):
+    with pytest.raises(
+        StorageError, match=r"newer faultwatch \(revision 9999\); expected one of 0001, 0002, 0003, 0004"
+    ):
         database.migrate(engine)
     engine.dispose()
 
