@@ -84,6 +84,19 @@ def faults(
     typer.echo(run(data, json_file, lambda line: typer.echo(line, err=True)))
 
 
+@benchmark.command("drift")
+def drift(
+    json_file: Annotated[
+        Path, typer.Option("--json", help="Write figures here, and a table beside it.", metavar="FILE")
+    ],
+    size: Annotated[Literal["ci", "full"], typer.Option(help="ci: a small part, within a minute.")] = "full",
+) -> None:
+    """Compare weeks of a stable simulated fleet with those before: false alarms, and power at a small shift."""
+    from .drift import run
+
+    typer.echo(run(size, json_file, lambda line: typer.echo(line, err=True)))
+
+
 def show(figures: Mapping[str, object], json_file: Path | None) -> None:
     """Print figures as JSON, and write them to a file where one is named."""
     import msgspec
