@@ -83,6 +83,37 @@ def detection(
     typer.echo(run(protocol, data, size, json_file, lambda line: typer.echo(line, err=True)))
 
 
+@benchmark.command("faults")
+def faults(
+    json_file: Annotated[
+        Path,
+        typer.Option("--json", help="Write figures here, a table and a picture beside it.", metavar="FILE"),
+    ],
+    protocol: Annotated[Literal["cmapss"], typer.Option(help="NASA's turbofans, run to failure.")] = "cmapss",
+    data: Annotated[
+        Path | None,
+        typer.Option(help="train_FD001.txt (cmapss).", metavar="FILE", exists=True, dir_okay=False),
+    ] = None,
+) -> None:
+    """Compare the fault model with other classifiers: same folds, no device both learnt from and judged."""
+    from .faults import run
+
+    typer.echo(run(data, json_file, lambda line: typer.echo(line, err=True)))
+
+
+@benchmark.command("drift")
+def drift(
+    json_file: Annotated[
+        Path, typer.Option("--json", help="Write figures here, and a table beside it.", metavar="FILE")
+    ],
+    size: Annotated[Literal["ci", "full"], typer.Option(help="ci: a small part, within a minute.")] = "full",
+) -> None:
+    """Compare weeks of a stable simulated fleet with those before: false alarms, and power at a small shift."""
+    from .drift import run
+
+    typer.echo(run(size, json_file, lambda line: typer.echo(line, err=True)))
+
+
 def show(figures: Mapping[str, object], json_file: Path | None) -> None:
     """Print figures as JSON, and write them to a file where one is named."""
     import msgspec

@@ -1,0 +1,174 @@
+"""`faultwatch benchmark drift`: how often stable weeks are called drift, and how often a small shift is seen.
+
+A simulated fleet without faults, with weather and seasons, week after week: each is compared with the four before it.
+Then, week by week and sensor by sensor in turn, a tenth of the devices is shifted by 0.3 spreads. Readings are taken at
+random minutes, `PER_DAY` a day: less than a lake holds, so what is noise in a reading is more of it here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from ..detection.blocks import F64, I64
+from ..drift.by_device import device_drift
+from ..drift.pooled import ALPHA, Slice, plain_ks, pooled_drift
+from ..simulator.fleet import Fleet
+from .report import machine
+
+BEFORE = 4
+PER_DAY = 16
+SHIFT = 0.3
+SHIFTED = 0.1
+START = datetime(2024, 1, 1, tzinfo=UTC)
+DAY_MINUTES = 1440
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How many devices of each type, over how many weeks."""
+
+    devices: int
+    weeks: dict[str, int]
+
+
+SCALES = {
+    "ci": Scale(200, {"pump_station": 10}),
+    "full": Scale(1000, {"pump_station": 104, "solar_inverter": 54, "refrigerated_display": 54}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Weeks:
+    """Daily means float64 (n_weeks, 7, n_devices, S), a sample of readings of each week (n_weeks, k, S), sites
+    (n_devices,), and the normal spread (S,) and name of each sensor."""
+
+    means: F64
+    readings: F64
+    sites: I64
+    spreads: F64
+    sensors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """By week after the first four: whether each level called it drift as it was, and with the shift (by device)."""
+
+    plain: list[bool]
+    pooled: list[bool]
+    by_device: list[bool]
+    shifted_pooled: list[bool]
+    seen: list[tuple[str, bool]]
+
+
+def run(size: Literal["ci", "full"], json_file: Path, say: Callable[[str], None]) -> str:
+    """Measure, write the JSON file and a table beside it; return the table."""
+    scale = SCALES[size]
+    types = {}
+    for name, weeks in scale.weeks.items():
+        say(f"{name}: {weeks} weeks of {scale.devices} devices")
+        types[name] = figures_of(judge(simulate(name, weeks, scale.devices)))
+    text = table(types)
+    json_file.with_suffix(".md").write_text(text, encoding="utf-8")
+    told = {
+        "benchmark": "drift",
+        "size": size,
+        "machine": machine(),
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "devices": scale.devices,
+        "shift_spreads": SHIFT,
+        "shifted_share": SHIFTED,
+        "types": types,
+    }
+    json_file.write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
+    return text
+
+
+def simulate(type_name: str, weeks: int, devices: int, seed: int = 1) -> Weeks:
+    """Weeks of a fleet without faults, at random minutes of each part of the day."""
+    fleet = Fleet.plan(seed=seed, devices=devices, sites=50, start=START, types=[type_name], days=weeks * 7)
+    group = fleet.groups[0]
+    n_sensors = len(group.model.type.sensors)
+    random = np.random.default_rng(seed)
+    means = np.empty((weeks, 7, devices, n_sensors))
+    readings = []
+    for week in range(weeks):
+        minutes = [
+            week * 7 * DAY_MINUTES + int((part + random.random()) * DAY_MINUTES / PER_DAY)
+            for part in range(7 * PER_DAY)
+        ]
+        block = np.stack([fleet.values(type_name, minute, 1)[0] for minute in minutes])
+        by_day = block.reshape(7, PER_DAY, devices, n_sensors)
+        count = np.maximum(np.isfinite(by_day).sum(axis=1), 1)
+        means[week] = np.where(np.isfinite(by_day).any(axis=1), np.nansum(by_day, axis=1) / count, np.nan)
+        some = random.integers(0, len(block), 20)
+        readings.append(block[some].reshape(-1, n_sensors)[::2])
+    spreads = np.array([group.model.sensors[name].spread for name in group.model.type.sensor_names])
+    return Weeks(means, np.stack(readings), group.site_of.astype(np.int64), spreads, group.model.type.sensor_names)
+
+
+def judge(weeks: Weeks) -> Verdicts:
+    """One verdict a week on each level; then the same week with a tenth of the devices shifted in one sensor."""
+    random = np.random.default_rng(0)
+    n_devices = len(weeks.sites)
+    found = Verdicts([], [], [], [], [])
+    for week in range(BEFORE, len(weeks.means)):
+        before = weeks.means[week - BEFORE : week]
+        slices = _slices(weeks, week)
+        found.plain.append(any(plain_ks(one.before, one.current) < ALPHA for one in slices))
+        found.pooled.append(any(one.drifted for one in pooled_drift(slices)))
+        stable = device_drift(before, weeks.means[week], weeks.sites, weeks.sensors)
+        found.by_device.append(any(one.drifted for one in stable))
+        sensor = week % len(weeks.sensors)
+        members = random.permutation(n_devices)[: round(SHIFTED * n_devices)]
+        shifted = weeks.means[week].copy()
+        shifted[:, members, sensor] += SHIFT * weeks.spreads[sensor]
+        seen = device_drift(before, shifted, weeks.sites, weeks.sensors)[sensor].drifted
+        found.seen.append((weeks.sensors[sensor], seen))
+        moved = weeks.readings[week].copy()
+        hit = random.random(len(moved)) < SHIFTED
+        moved[hit, sensor] += SHIFT * weeks.spreads[sensor]
+        slices[sensor] = Slice("all", weeks.sensors[sensor], slices[sensor].before, moved[:, sensor])
+        found.shifted_pooled.append(pooled_drift(slices)[sensor].drifted)
+    return found
+
+
+def _slices(weeks: Weeks, week: int) -> list[Slice]:
+    return [
+        Slice("all", name, [weeks.readings[at, :, s] for at in range(week - BEFORE, week)], weeks.readings[week, :, s])
+        for s, name in enumerate(weeks.sensors)
+    ]
+
+
+def figures_of(found: Verdicts) -> dict[str, float | int | dict[str, float]]:
+    """Shares of weeks: false alarms of each level, and power by device, over all sensors and for each."""
+    names = sorted({name for name, _ in found.seen})
+    by_sensor = {name: float(np.mean([seen for one, seen in found.seen if one == name])) for name in names}
+    return {
+        "weeks": len(found.plain),
+        "plain_ks_false_alarms": round(float(np.mean(found.plain)), 3),
+        "pooled_false_alarms": round(float(np.mean(found.pooled)), 3),
+        "by_device_false_alarms": round(float(np.mean(found.by_device)), 3),
+        "pooled_power": round(float(np.mean(found.shifted_pooled)), 3),
+        "by_device_power": round(float(np.mean([seen for _, seen in found.seen])), 3),
+        "by_device_power_of": {name: round(power, 2) for name, power in by_sensor.items()},
+    }
+
+
+def table(types: dict[str, dict[str, float | int | dict[str, float]]]) -> str:
+    """Figures by type as a Markdown table."""
+    lines = [
+        "| type | weeks | plain KS: false alarms | pooled: false alarms | by device: false alarms | pooled: power"
+        " | by device: power | of each sensor |",
+        "| --- |" + " ---: |" * 6 + " --- |",
+    ]
+    for name, each in types.items():
+        of = each["by_device_power_of"]
+        sensors = ", ".join(f"{sensor} {power}" for sensor, power in of.items()) if isinstance(of, dict) else ""
+        cells = " | ".join(str(value) for key, value in each.items() if key != "by_device_power_of")
+        lines.append(f"| {name} | {cells} | {sensors} |")
+    return "\n".join(lines) + "\n"
