@@ -44,7 +44,7 @@ def frame(n_devices: int = 4, n_rows: int = 200, seed: int = 1) -> pl.DataFrame:
 
 
 def validated(place: Workplace, type_id: int) -> Artifact:
-    snapshot = data_ingestion.run(IngestionConfig(), place, type_id, lakeside.NOW)
+    snapshot = data_ingestion.run(IngestionConfig(), {}, place, type_id, lakeside.NOW)
     return data_validation.run(ValidationConfig(), {"data_ingestion": snapshot}, place, type_id, lakeside.NOW)
 
 
