@@ -93,19 +93,19 @@ def simulate(type_name: str, weeks: int, devices: int, seed: int = 1) -> Weeks:
     fleet = Fleet.plan(seed=seed, devices=devices, sites=50, start=START, types=[type_name], days=weeks * 7)
     group = fleet.groups[0]
     n_sensors = len(group.model.type.sensors)
-    random = np.random.default_rng(seed)
+    chance = np.random.default_rng(seed)
     means = np.empty((weeks, 7, devices, n_sensors))
     readings = []
     for week in range(weeks):
         minutes = [
-            week * 7 * DAY_MINUTES + int((part + random.random()) * DAY_MINUTES / PER_DAY)
+            week * 7 * DAY_MINUTES + int((part + chance.random()) * DAY_MINUTES / PER_DAY)
             for part in range(7 * PER_DAY)
         ]
         block = np.stack([fleet.values(type_name, minute, 1)[0] for minute in minutes])
         by_day = block.reshape(7, PER_DAY, devices, n_sensors)
         count = np.maximum(np.isfinite(by_day).sum(axis=1), 1)
         means[week] = np.where(np.isfinite(by_day).any(axis=1), np.nansum(by_day, axis=1) / count, np.nan)
-        some = random.integers(0, len(block), 20)
+        some = chance.integers(0, len(block), 20)
         readings.append(block[some].reshape(-1, n_sensors)[::2])
     spreads = np.array([group.model.sensors[name].spread for name in group.model.type.sensor_names])
     return Weeks(means, np.stack(readings), group.site_of.astype(np.int64), spreads, group.model.type.sensor_names)
@@ -113,7 +113,7 @@ def simulate(type_name: str, weeks: int, devices: int, seed: int = 1) -> Weeks:
 
 def judge(weeks: Weeks) -> Verdicts:
     """One verdict a week on each level; then the same week with a tenth of the devices shifted in one sensor."""
-    random = np.random.default_rng(0)
+    chance = np.random.default_rng(0)
     n_devices = len(weeks.sites)
     found = Verdicts([], [], [], [], [])
     for week in range(BEFORE, len(weeks.means)):
@@ -124,13 +124,13 @@ def judge(weeks: Weeks) -> Verdicts:
         stable = device_drift(before, weeks.means[week], weeks.sites, weeks.sensors)
         found.by_device.append(any(one.drifted for one in stable))
         sensor = week % len(weeks.sensors)
-        members = random.permutation(n_devices)[: round(SHIFTED * n_devices)]
+        members = chance.permutation(n_devices)[: round(SHIFTED * n_devices)]
         shifted = weeks.means[week].copy()
         shifted[:, members, sensor] += SHIFT * weeks.spreads[sensor]
         seen = device_drift(before, shifted, weeks.sites, weeks.sensors)[sensor].drifted
         found.seen.append((weeks.sensors[sensor], seen))
         moved = weeks.readings[week].copy()
-        hit = random.random(len(moved)) < SHIFTED
+        hit = chance.random(len(moved)) < SHIFTED
         moved[hit, sensor] += SHIFT * weeks.spreads[sensor]
         slices[sensor] = Slice("all", weeks.sensors[sensor], slices[sensor].before, moved[:, sensor])
         found.shifted_pooled.append(pooled_drift(slices)[sensor].drifted)

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import polars as pl
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import select
 
 from ...fleet import channels, commands, device_types, models, owners, tokens
@@ -250,8 +251,22 @@ def served(children: Nursery, settings: Settings, folder: Path, target: object =
 
 
 def await_notices(settings: Settings) -> None:
-    """Wait until the outbox is empty."""
-    deadline = time.monotonic() + 20
-    while any(notice[1] == "pending" for notice in notices_of(settings)):
+    """Wait until the server has judged all that is in its log, and the outbox is empty."""
+    deadline = time.monotonic() + 60
+    quiet = 0  # looks in a row: what was judged just now may have its notice yet to be written
+    while quiet < 5:
         assert time.monotonic() < deadline, notices_of(settings)
+        waits = _unjudged(settings) or any(notice[1] == "pending" for notice in notices_of(settings))
+        quiet = 0 if waits else quiet + 1
         time.sleep(0.1)
+
+
+def _unjudged(settings: Settings) -> int:
+    """Rows and records that the scorer has yet to take up."""
+    found = {
+        sample.labels.get("step", sample.name): int(sample.value)
+        for family in text_string_to_metric_families(httpx.get(f"{settings.base_url}/metrics", timeout=30).text)
+        for sample in family.samples
+        if sample.name in ("faultwatch_rows_waiting", "faultwatch_record")
+    }
+    return found["faultwatch_rows_waiting"] + found["logged"] - found["scored"]
