@@ -69,6 +69,7 @@ def run(settings: "Settings", ready: Callable[[str, str | None], None]) -> None:
     import structlog
     import uvicorn
 
+    from .direct import directly
     from .fleet.database import connect, migrate
     from .metrics import Metrics
     from .operations.running import announced
@@ -103,7 +104,7 @@ def run(settings: "Settings", ready: Callable[[str, str | None], None]) -> None:
             link = _setup_link(engine, wall_ms(), address)
         config = uvicorn.Config(
             _together(_endpoints(settings, engine, metrics, health, pages), gateway, pages, metrics),
-            http=Protocol,
+            http=Protocol if gateway is None else directly(gateway),  # type: ignore[arg-type]
             log_config=None,
             access_log=False,
             server_header=False,

@@ -32,6 +32,11 @@ class Gathering:
             written, self._written = self._written, []
             self._transport.write(b"".join(written))
 
+    def write_whole(self, data: bytes) -> None:
+        """Send this, after what was written; nothing follows it in this turn."""
+        self.flush()
+        self._transport.write(data)
+
     def close(self) -> None:
         """Send what was written, and close."""
         self.flush()
@@ -46,7 +51,8 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there."""
-        super().connection_made(Gathering(transport, self.loop))  # type: ignore[arg-type]
+        self.gathering = Gathering(transport, self.loop)
+        super().connection_made(self.gathering)  # type: ignore[arg-type]
 
 
 class Server(uvicorn.Server):

@@ -86,9 +86,8 @@ def measure(load: Load, folder: Path) -> dict[str, object]:
     shutil.copytree(data, twin)
     files = in_a_child(write_all, folder, fleet, load)
     with server_on(data) as server:
-        stages_before, cpu_before, begun = server.stages(), server.cpu_s(), time.perf_counter()
+        stages_before, cpu_before = server.stages(), server.cpu_s()
         sent = send_all(server.url, prepared.token, load, files, fleet.device_type.name)
-        seconds = time.perf_counter() - begun
         queue_left = server.drain(data)
         stages = {stage: cpu - stages_before[stage] for stage, cpu in server.stages().items()}
         peak = server.peak_rss()
@@ -107,8 +106,8 @@ def measure(load: Load, folder: Path) -> dict[str, object]:
         "minutes": load.minutes,
         "format": load.form,
         "rows_per_request": load.rows_per_request,
-        "device_rows_per_s": round(sent.rows / seconds),
-        "requests_per_s": round(sent.requests / seconds, 1),
+        "device_rows_per_s": round(sent.rows / sent.seconds),
+        "requests_per_s": round(sent.requests / sent.seconds, 1),
         "server_cpu_s_per_million_rows": round((server_cpu + compact_cpu) / millions, 2),
         "stages": {stage: round(cpu / millions, 3) for stage, cpu in stages.items()},
         "peak_rss_bytes": peak,
@@ -294,7 +293,7 @@ def server_on(data: Path, *arguments: str) -> Iterator[RunningServer]:
 
 def write_all(folder: Path, fleet: MadeFleet, load: Load) -> list[list[Path]]:
     """Files of requests, for each sender one for each of its connections."""
-    connections = min(32, max(1, load.devices // 50)) if load.rows_per_request == 1 else 2
+    connections = min(80, max(1, load.devices // 10)) if load.rows_per_request == 1 else 2
     shares = np.array_split(np.arange(load.devices), SENDERS * connections)
     paths = [folder / f"requests-{number}" for number in range(len(shares))]
     for path, share in zip(paths, shares, strict=True):
@@ -314,11 +313,8 @@ def send_all(url: str, token: str, load: Load, files: Sequence[Sequence[Path]], 
             for mine in files
         ]
         all_sent = Sent()
-        for each in (future.result() for future in waiting):
-            all_sent.requests += each.requests
-            all_sent.rows += each.rows
-            all_sent.accepted += each.accepted
-            all_sent.latencies += each.latencies
+        for future in waiting:
+            all_sent.add(future.result())
     return all_sent
 
 

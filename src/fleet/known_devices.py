@@ -20,6 +20,11 @@ Int64s = npt.NDArray[np.int64]
 NONE = -1
 _LEAST_ROOM = 64
 
+FEW = 256
+"""Up to so many ids are looked up one by one among those that were lately asked for: hashing a column takes longer."""
+
+_MOST_LATELY = 65_536
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -44,6 +49,7 @@ class KnownDevices:
         self._hashes = np.zeros(0, np.uint64)
         self._table = np.full(2 * _LEAST_ROOM, NONE, np.int32)
         self._clashing: dict[str, int] = {}
+        self._lately: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -129,6 +135,20 @@ class KnownDevices:
 
     def _rows(self, device_ids: pl.Series) -> Int64s:
         """Where devices stand, -1 for those unknown."""
+        if len(device_ids) > FEW:
+            return self._rows_of_many(device_ids)
+        names = device_ids.to_list()
+        places = [self._lately.get(name, NONE) for name in names]
+        if NONE not in places:
+            return np.array(places, np.int64)
+        rows = self._rows_of_many(device_ids)
+        if len(self._lately) > _MOST_LATELY:
+            self._lately.clear()
+        # A device stays where it stands. Those unknown aren't remembered: senders could make up names without end.
+        self._lately.update((name, row) for name, row in zip(names, rows.tolist(), strict=True) if row >= 0)
+        return rows
+
+    def _rows_of_many(self, device_ids: pl.Series) -> Int64s:
         rows = np.full(len(device_ids), NONE, np.int64)
         if not len(self) or not len(rows):
             return rows

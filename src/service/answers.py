@@ -51,6 +51,23 @@ class Answer:
         return "application/json" if self.status < 400 else "application/problem+json"
 
 
+def headers_of(answer: Answer) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer."""
+    headers = [
+        (b"content-type", answer.content_type.encode()),
+        (b"content-length", str(len(answer.body)).encode()),
+    ]
+    if answer.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if answer.status == 405:
+        headers.append((b"allow", b"POST"))
+    if answer.retry_after_s is not None:
+        headers.append((b"retry-after", str(answer.retry_after_s).encode()))
+    if answer.replayed:
+        headers.append((b"idempotency-replayed", b"true"))
+    return headers
+
+
 class _Problem(msgspec.Struct, frozen=True):
     type: str
     title: str

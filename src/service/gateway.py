@@ -6,9 +6,9 @@ holds no lock and does no work that is not this request's own, so a slow sender 
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import parse_qs
 
 import structlog
@@ -19,11 +19,13 @@ from ..exceptions import FaultwatchError, IngestError
 from ..fleet.tokens import TokenInfo
 from ..metrics import Metrics
 from ..settings import Settings
-from .answers import RETRY_AFTER_S, Answer, problem, problem_of
+from .answers import RETRY_AFTER_S, Answer, headers_of, problem, problem_of
 from .decode import decode
 from .decode_body import TooLargeError, unpack
 from .decoded import Decoded
+from .heads import Head, Heads
 from .intake import Intake, Request
+from .replies import Replies, Tell
 
 log = structlog.get_logger(__name__)
 
@@ -98,8 +100,9 @@ class Gateway:
         self._limits = limits
         self._senders = _Senders(authenticate, remember_s, clock)
         self._large = asyncio.Semaphore(limits.large_at_once)
-        self._replies = _Replies(limits.answer_s)
+        self._replies = Replies(limits.answer_s, _not_in_time(limits.answer_s))
         self._budget = _Budget(limits.waiting_bytes)
+        self.heads = Heads(PATH, min(SMALL_BODY, limits.body_bytes))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -118,11 +121,36 @@ class Gateway:
         except FaultwatchError as error:
             answer = problem_of(error)
             close = not await body.drain()
+        self._count(answer, began)
+        await _send(send, answer, close)
+
+    def take(self, head: Head, body: bytes, tell: Tell) -> bool:
+        """Take a request that has arrived whole and was read by `heads`; `tell` gets its answer in the event loop.
+
+        False where its sender isn't known yet: ask as an ASGI application then. The answers are the same.
+        """
+        token = self._senders.known(head.authorization)
+        if token is None:
+            return False
+        reply = self._replies.expect(partial(self._tell, tell, time.perf_counter()))
+        try:
+            key = _idempotency_key(head.key)
+            decoded = self._decode_small(body, head.content_type, head.type_name)
+        except FaultwatchError as error:
+            reply(problem_of(error))
+        else:
+            self._intake.offer(Request(token, decoded, reply, key))
+        return True
+
+    def _tell(self, tell: Tell, began: float, answer: Answer) -> None:
+        self._count(answer, began)
+        tell(answer)
+
+    def _count(self, answer: Answer, began: float) -> None:
         if answer.status not in self._by_status:
             self._by_status[answer.status] = self._metrics.requests.labels(str(answer.status))
         self._by_status[answer.status].inc()
         self._metrics.request_seconds.observe(time.perf_counter() - began)
-        await _send(send, answer, close)
 
     async def _answer(self, scope: Scope, body: "_Body") -> Answer:
         path = scope["path"].rstrip("/")
@@ -132,7 +160,7 @@ class Gateway:
             raise _Refused(problem(405, f"{PATH} takes POST, not {scope['method']}"))
         headers = _Headers(dict(scope["headers"]))
         token = await self._senders.authenticate(headers.get("authorization"))
-        key = _idempotency_key(headers)
+        key = _idempotency_key(headers.get("idempotency-key"))
         _check_length(headers, self._limits.body_bytes)
         try:
             decoded = await self._decode(await body.read(), headers, scope["query_string"])
@@ -146,11 +174,7 @@ class Gateway:
         named = parse_qs(query.decode("latin-1")).get("type", [None])[0] if query else None
 
         if len(content) <= SMALL_BODY and not encoding:
-            began = time.perf_counter()
-            try:
-                return decode(content, media, named, self._limits.rows)
-            finally:
-                self._metrics.stages.brief("parse", time.perf_counter() - began)
+            return self._decode_small(content, media, named)
 
         def decoded() -> Decoded:
             with self._metrics.stages.measure("parse"):
@@ -159,17 +183,22 @@ class Gateway:
         async with self._large:
             return await asyncio.to_thread(decoded)
 
-    async def _ask(self, token: TokenInfo, decoded: Decoded, key: str | None) -> Answer:
-        reply, answer = self._replies.expect()
-        self._intake.offer(Request(token, decoded, reply, key))
+    def _decode_small(self, content: bytes, media: str, named: str | None) -> Decoded:
+        began = time.perf_counter()
         try:
-            return await answer
-        except TimeoutError:
-            detail = (
-                f"the log did not take the readings within {self._limits.answer_s:g} s; they may yet be taken:"
-                " send them again, with the same Idempotency-Key if there was one"
-            )
-            return problem(503, detail, RETRY_AFTER_S)
+            return decode(content, media, named, self._limits.rows)
+        finally:
+            self._metrics.stages.brief("parse", time.perf_counter() - began)
+
+    async def _ask(self, token: TokenInfo, decoded: Decoded, key: str | None) -> Answer:
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def tell(found: Answer) -> None:
+            if not answer.done():
+                answer.set_result(found)
+
+        self._intake.offer(Request(token, decoded, self._replies.expect(tell), key))
+        return await answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +225,12 @@ class _Senders:
         self._remember_s = remember_s
         self._clock = clock
         self._known: dict[str, tuple[float, TokenInfo | None]] = {}
+
+    def known(self, header: str) -> TokenInfo | None:
+        """The sender by the Authorization header, where it was asked for lately and may send."""
+        scheme, _, token = header.partition(" ")
+        until, info = self._known.get(token, (0.0, None))
+        return info if scheme.lower() == "bearer" and until > self._clock() else None
 
     async def authenticate(self, header: str) -> TokenInfo:
         """The sender by the Authorization header. Raises _Refused (401)."""
@@ -284,55 +319,6 @@ class _Body:
         return chunk
 
 
-class _Replies:
-    """Answers on their way from the thread of intake to the event loop, which is woken once for all of a group."""
-
-    def __init__(self, within_s: float) -> None:
-        self._within_s = within_s
-        self._given: deque[tuple[asyncio.Future[Answer], Answer]] = deque()
-        self._waking = False
-        # Answers come nearly in order: one timer, for the oldest, does for all.
-        self._expected: deque[tuple[float, asyncio.Future[Answer]]] = deque()
-        self._timer: asyncio.TimerHandle | None = None
-
-    def expect(self) -> tuple[Callable[[Answer], None], "asyncio.Future[Answer]"]:
-        """What intake calls with the answer, and the future that then has it, or TimeoutError."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answer] = loop.create_future()
-        self._expected.append((loop.time() + self._within_s, future))
-        if self._timer is None:
-            self._timer = loop.call_later(self._within_s, self._expire, loop)
-
-        def reply(answer: Answer) -> None:
-            self._given.append((future, answer))
-            if not self._waking:
-                self._waking = True
-                try:
-                    loop.call_soon_threadsafe(self._hand_out)
-                except RuntimeError:
-                    self._waking = False  # the loop has ended, and with it whoever waited
-
-        return reply, future
-
-    def _hand_out(self) -> None:
-        # Cleared first: an answer that comes from here on wakes the loop again.
-        self._waking = False
-        while self._given:
-            future, answer = self._given.popleft()
-            if not future.done():
-                future.set_result(answer)
-        while self._expected and self._expected[0][1].done():
-            self._expected.popleft()
-
-    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
-        now = loop.time()
-        while self._expected and (self._expected[0][1].done() or self._expected[0][0] <= now):
-            _, future = self._expected.popleft()
-            if not future.done():
-                future.set_exception(TimeoutError())
-        self._timer = loop.call_at(self._expected[0][0], self._expire, loop) if self._expected else None
-
-
 def _too_large(limit: int) -> TooLargeError:
     return TooLargeError(f"the body has more than {limit:,} bytes: send fewer rows in a request, or pack them")
 
@@ -345,26 +331,22 @@ def _check_length(headers: _Headers, limit: int) -> None:
         raise _too_large(limit)
 
 
-def _idempotency_key(headers: _Headers) -> str | None:
-    key = headers.get("idempotency-key")
+def _not_in_time(within_s: float) -> Answer:
+    detail = (
+        f"the log did not take the readings within {within_s:g} s; they may yet be taken:"
+        " send them again, with the same Idempotency-Key if there was one"
+    )
+    return problem(503, detail, RETRY_AFTER_S)
+
+
+def _idempotency_key(key: str) -> str | None:
     if len(key) > KEY_LENGTH:
         raise IngestError(f"Idempotency-Key has {len(key):,} characters; expected 1 to {KEY_LENGTH}")
     return key or None
 
 
 async def _send(send: Send, answer: Answer, close: bool) -> None:
-    headers = [
-        (b"content-type", answer.content_type.encode()),
-        (b"content-length", str(len(answer.body)).encode()),
-    ]
-    if answer.status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    if answer.status == 405:
-        headers.append((b"allow", b"POST"))
-    if answer.retry_after_s is not None:
-        headers.append((b"retry-after", str(answer.retry_after_s).encode()))
-    if answer.replayed:
-        headers.append((b"idempotency-replayed", b"true"))
+    headers = headers_of(answer)
     if close:
         headers.append((b"connection", b"close"))
     try:

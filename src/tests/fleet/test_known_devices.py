@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ...fleet.known_devices import KnownDevices
+from ...fleet.known_devices import FEW, KnownDevices
 from ...telemetry.records import DeviceEntry
 
 IDS = st.text(max_size=3) | st.sampled_from([f"a device with a name of many letters {number}" for number in range(5)])
@@ -56,3 +56,16 @@ def test_devices_that_come_one_by_one_are_found_as_quickly() -> None:
         known.put([_entry(f"a device with a long name, {number}", number + 1)])
     names = pl.Series([f"a device with a long name, {number}" for number in range(500)])
     assert np.array_equal(known.find(names).keys, np.arange(1, 501))
+
+
+def test_a_few_are_found_as_many_are_and_once_they_are_known() -> None:
+    devices = KnownDevices(7)
+    names = [f"pump-{number}" for number in range(FEW)]
+    assert (devices.find(pl.Series(names)).keys == -1).all()
+    devices.put([DeviceEntry(number + 1, name, 3, 7) for number, name in enumerate(names)])
+    strangers = [*names[:10], "other", *names[10:-1]]
+    for _ in range(2):
+        assert devices.find(pl.Series(names)).keys.tolist() == list(range(1, FEW + 1))
+        few, many = devices.find(pl.Series(strangers)), devices.find(pl.Series([*strangers, "another"]))
+        assert few.keys.tolist() == many.keys.tolist()[:-1]
+        assert few.keys[10] == -1

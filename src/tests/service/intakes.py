@@ -149,10 +149,11 @@ def way_in(
     recent: Iterable[Rows] = (),
     started: bool = True,
     max_queue_rows: int = 1_000_000,
+    group_commit_ms: float = 1,
 ) -> Iterator[WayIn]:
     """A way in with its database and log in `folder`; opened again it goes on."""
     folder.mkdir(exist_ok=True)
-    settings = Settings(data=folder, group_commit_ms=1, max_queue_rows=max_queue_rows)
+    settings = Settings(data=folder, group_commit_ms=group_commit_ms, max_queue_rows=max_queue_rows)
     engine = connect(f"sqlite:///{folder / 'fleet.sqlite'}")
     migrate(engine)
     with writing(engine) as session:

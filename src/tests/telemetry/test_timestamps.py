@@ -1,10 +1,11 @@
 """Timestamps in every form senders write them."""
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ...telemetry.timestamps import explain_timestamp, parse_timestamps, show_time
+from ...telemetry.timestamps import FEW, explain_timestamp, parse_timestamps, show_time
 
 NOON = 1_767_268_800_000
 
@@ -77,3 +78,18 @@ def test_any_text_and_any_number_is_read_or_explained(raw: list[str | float]) ->
     for item, readable in zip(raw, good, strict=True):
         if not readable:
             assert explain_timestamp(item)
+
+
+@given(
+    st.from_regex(
+        r"[0-2][0-9]{3}-[0-1][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9](\.[0-9]{3})?(Z|[+-][0-2][0-9]:[0-9]{2})",
+        fullmatch=True,
+    )
+)
+def test_a_few_texts_are_read_as_many_are(text: str) -> None:
+    (few,), (few_good,) = parse_timestamps([text])
+    many, many_good = parse_timestamps([text] * (FEW + 1))
+    assert (few, few_good) == (many[0], many_good[0])
+    parsed = pl.Series([text]).str.to_datetime("%+", strict=False, time_unit="ms", time_zone="UTC").to_physical()[0]
+    assert few_good == (parsed is not None)
+    assert few == (parsed or 0)
