@@ -7,9 +7,10 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
+from sqlalchemy import BindParameter, ColumnElement, Select, and_, bindparam, func, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from ..exceptions import AccessError, ConfigError, ConflictError
@@ -63,16 +64,17 @@ class Access:
 
     def sites(self) -> list[SiteEntry]:
         """The sites they see, by name."""
-        query = select(models.Site).where(self._theirs(models.Site.owner_id))
-        return [_site(site) for site in self._session.scalars(query.order_by(models.Site.name, models.Site.id))]
+        query = _sites().where(self._theirs(models.Site.owner_id))
+        query = query.order_by(models.Site.name, models.Site.id)
+        return [SiteEntry(**row) for row in self._session.execute(query).mappings()]
 
     def site(self, site_id: int) -> SiteEntry:
         """One site. Raises AccessError (404)."""
-        query = select(models.Site).where(models.Site.id == site_id, self._theirs(models.Site.owner_id))
-        site = self._session.scalar(query)
-        if site is None:
+        query = _sites().where(models.Site.id == site_id, self._theirs(models.Site.owner_id))
+        row = self._session.execute(query).mappings().one_or_none()
+        if row is None:
             raise AccessError(f"there is no site {site_id}", 404)
-        return _site(site)
+        return SiteEntry(**row)
 
     def types(self) -> list[TypeEntry]:
         """The types they see, in their newest versions: those of their owner and the shared ones."""
@@ -174,9 +176,8 @@ class Access:
     def alert_counts(self, query: AlertQuery, now_ms: int) -> AlertCounts:
         """How many alerts each tab has for the query's filters, whatever its tab and page."""
         conditions = self._alert_conditions(query, now_ms, with_tab=False)
-        counted = [func.count().filter(_tab(tab, now_ms)).label(tab) for tab in AlertCounts.__struct_fields__]
-        counts = select(*counted).select_from(models.Alert).outerjoin(models.Device).where(*conditions)
-        return AlertCounts(**self._session.execute(counts).mappings().one())
+        counts = self._session.execute(_alert_counts().where(*conditions), {"now_ms": now_ms})
+        return AlertCounts(**counts.mappings().one())
 
     def alert(self, alert_id: int) -> AlertView:
         """One alert. Raises AccessError (404)."""
@@ -365,6 +366,7 @@ class Access:
         return rows[:limit], _write_cursor(last["_first"], last["_second"])
 
 
+@cache
 def _devices() -> Select[Any]:
     device = models.Device
     names = ("owner_id", "device_id", "name", "type_id", "site_id", "latitude", "longitude", "tags", "registered_ms")
@@ -399,6 +401,22 @@ def _dead(notice: models.Outbox, channel: str, owner_id: int) -> DeadNotice:
     )
 
 
+# Putting a question together takes longer than its answer, so each is put together once.
+
+
+@cache
+def _sites() -> Select[Any]:
+    return select(*(getattr(models.Site, name) for name in SiteEntry.__struct_fields__))
+
+
+@cache
+def _alert_counts() -> Select[*tuple[Any, ...]]:
+    """At the time of the parameter `now_ms`."""
+    counted = [func.count().filter(_tab(tab, bindparam("now_ms"))).label(tab) for tab in AlertCounts.__struct_fields__]
+    return select(*counted).select_from(models.Alert).outerjoin(models.Device)
+
+
+@cache
 def _rules() -> Select[Any]:
     rule = models.Rule
     return (
@@ -423,6 +441,7 @@ def _rule(row: Mapping[str, Any], types: Mapping[int, TypeEntry]) -> RuleView:
     return RuleView(**known, sensor_title=sensor.title, words=words)
 
 
+@cache
 def _alerts() -> Select[Any]:
     alert, device = models.Alert, models.Device
     acknowledged, silenced, confirmed = aliased(models.User), aliased(models.User), aliased(models.User)
@@ -452,7 +471,7 @@ def _alerts() -> Select[Any]:
     )
 
 
-def _tab(tab: AlertTab | str, now_ms: int) -> ColumnElement[bool]:
+def _tab(tab: AlertTab | str, now_ms: int | BindParameter[int]) -> ColumnElement[bool]:
     alert = models.Alert
     if tab == "resolved":
         return alert.state == "resolved"
@@ -474,10 +493,6 @@ def _device(row: Any) -> DeviceView:
 
 def _alert(row: Any) -> AlertView:
     return AlertView(**{name: row[name] for name in AlertView.__struct_fields__})
-
-
-def _site(site: models.Site) -> SiteEntry:
-    return SiteEntry(**{name: getattr(site, name) for name in SiteEntry.__struct_fields__})
 
 
 def _write_cursor(first: str | int, second: int) -> str:

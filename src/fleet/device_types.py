@@ -1,7 +1,9 @@
 """Device types in the database: versions are added, never changed."""
 
+from functools import cache
+
 import msgspec
-from sqlalchemy import func, insert, select
+from sqlalchemy import Select, func, insert, select
 from sqlalchemy.orm import Session
 
 from ..exceptions import AccessError
@@ -19,12 +21,18 @@ class TypeEntry(msgspec.Struct, frozen=True):
 
 def newest(session: Session) -> list[TypeEntry]:
     """Every type in its newest version, by id."""
+    return [TypeEntry(type_id, owner_id, decode_type(spec)) for type_id, owner_id, spec in session.execute(_newest())]
+
+
+@cache
+def _newest() -> Select[int, int | None, str]:
+    """The question for them: putting it together takes longer than its answer."""
     latest = (
         select(models.DeviceTypeVersion.type_id, func.max(models.DeviceTypeVersion.version).label("version"))
         .group_by(models.DeviceTypeVersion.type_id)
         .subquery()
     )
-    rows = session.execute(
+    return (
         select(models.DeviceType.id, models.DeviceType.owner_id, models.DeviceTypeVersion.spec)
         .join(latest, latest.c.type_id == models.DeviceType.id)
         .join(
@@ -34,7 +42,6 @@ def newest(session: Session) -> list[TypeEntry]:
         )
         .order_by(models.DeviceType.id)
     )
-    return [TypeEntry(type_id, owner_id, decode_type(spec)) for type_id, owner_id, spec in rows]
 
 
 def versions(session: Session, type_id: int) -> list[DeviceType]:

@@ -93,7 +93,7 @@ def fleet_view(
         counts=_counts(counts, mine, sites),
         attention=[
             _attention(alert, line, owner_id is None, now_ms)
-            for alert, line in zip(worst, _sparks(parts, worst, mine, now_ms), strict=True)
+            for alert, line in zip(worst, _sparks(parts, worst, roster, now_ms), strict=True)
         ],
         more=len(opened) - len(worst),
         map=site_map(_places(mine, sites)),
@@ -162,17 +162,17 @@ def _site_news(alert: AlertView, mine: pl.DataFrame) -> lead.SiteNews:
     return lead.SiteNews(alert.site or "A site", alert.fired_ms, there.height, silent)
 
 
-def _sparks(parts: Parts, alerts: Sequence[AlertView], mine: pl.DataFrame, now_ms: int) -> list[Spark | None]:
+def _sparks(parts: Parts, alerts: Sequence[AlertView], roster: Roster, now_ms: int) -> list[Spark | None]:
     """A line for each alert: its most blamed sensor over the last hours, read once per type and sensor."""
+    targets = [_line_of(alert, roster) for alert in alerts]
     wanted: dict[tuple[int, str], list[int]] = {}
-    for alert in alerts:
-        if (target := _line_of(alert, mine)) is not None:
+    for target in targets:
+        if target is not None:
             wanted.setdefault(target[:2], []).append(target[2])
     span = TimeRange(now_ms - SPARK_MS, now_ms + 1)
     read = {what: device_rows(parts, what[0], keys, span, [what[1]]) for what, keys in wanted.items()}
     lines: list[Spark | None] = []
-    for alert in alerts:
-        target = _line_of(alert, mine)
+    for alert, target in zip(alerts, targets, strict=True):
         rows = read[target[:2]] if target else pl.DataFrame()
         if target is None or not rows.width:
             lines.append(None)
@@ -183,22 +183,24 @@ def _sparks(parts: Parts, alerts: Sequence[AlertView], mine: pl.DataFrame, now_m
     return lines
 
 
-def _line_of(alert: AlertView, mine: pl.DataFrame) -> tuple[int, str, int] | None:
+def _line_of(alert: AlertView, roster: Roster) -> tuple[int, str, int] | None:
     """(type, column, device) to draw for an alert: its most blamed sensor, else the score."""
     if alert.device_key is None:
         return None
-    device = mine.filter(pl.col("device_key") == alert.device_key)
-    if not device.height:
+    type_id = roster.device(alert.device_key).get("type_id")
+    if not isinstance(type_id, int):
         return None
     named = alert_words.blamed_sensors(alert, 1)
-    return int(device["type_id"].item()), named[0] if named else "score", alert.device_key
+    return type_id, named[0] if named else "score", alert.device_key
 
 
 def _places(mine: pl.DataFrame, sites: Mapping[int, SiteEntry]) -> list[Place]:
-    by_site = mine.drop_nulls("site_id").group_by("site_id", "status").len()
+    sited = mine.select("site_id", "status").drop_nulls("site_id")
+    pairs = sited["site_id"].to_numpy() * len(STATUS_NAMES) + sited["status"].to_numpy()
     found: dict[int, dict[str, int]] = {}
-    for site_id, code, n in by_site.iter_rows():
-        found.setdefault(int(site_id), {})[STATUS_NAMES[code]] = int(n)
+    for pair, n in zip(*(column.tolist() for column in np.unique(pairs, return_counts=True)), strict=True):
+        site_id, code = divmod(pair, len(STATUS_NAMES))
+        found.setdefault(site_id, {})[STATUS_NAMES[code]] = n
     places = []
     for site_id, counts in sorted(found.items()):
         site = sites.get(site_id)

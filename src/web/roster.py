@@ -7,7 +7,10 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 from sqlalchemy import Engine
 
@@ -57,14 +60,18 @@ class Roster:
     frame: pl.DataFrame
     per_minute: dict[int, float] = field(default_factory=dict)
 
+    @cached_property
+    def _keys(self) -> npt.NDArray[np.int64]:
+        return self.frame["device_key"].to_numpy()
+
     def of(self, owner_id: int | None) -> pl.DataFrame:
         """The devices of one owner, or of all where `owner_id` is None."""
         return self.frame if owner_id is None else self.frame.filter(pl.col("owner_id") == owner_id)
 
     def counts(self, owner_id: int | None) -> dict[str, int]:
         """How many devices have each status, every status named."""
-        found = dict(self.of(owner_id).group_by("status").len().iter_rows())
-        return {name: int(found.get(code, 0)) for code, name in enumerate(STATUS_NAMES)}
+        found = np.bincount(self.of(owner_id)["status"].to_numpy(), minlength=len(STATUS_NAMES))
+        return dict(zip(STATUS_NAMES, found.tolist(), strict=True))
 
     def readings_per_min(self, owner_id: int | None) -> int | None:
         """Readings that arrived in the last minute, None before a minute has passed."""
@@ -76,8 +83,8 @@ class Roster:
 
     def device(self, device_key: int) -> dict[str, object]:
         """One device's row; a device nothing is known of yet is learning."""
-        at = self.frame["device_key"].search_sorted(device_key)
-        if at < self.frame.height and self.frame["device_key"][at] == device_key:
+        at = int(np.searchsorted(self._keys, device_key))
+        if at < self.frame.height and self._keys[at] == device_key:
             return self.frame.row(at, named=True)
         return {"device_key": device_key, "status": int(Status.LEARNING), **dict.fromkeys(list(_STATE)[2:])}
 
