@@ -107,18 +107,24 @@ class Judge:
         return [gather(i, self.directory.types[i], resolved) for i in sorted(type_ids & set(self.directory.types))]
 
     def _register(self, newcomers: Newcomers, batches: Sequence[Batch], now_ms: int) -> list[DeviceEntry]:
-        """Register the devices of which a row is good, and put their keys in."""
-        coming = sorted({int(i) for batch in batches for i in batch.keys[(batch.codes == 0) & (batch.keys < 0)]})
+        """Register the devices that may be, and put their keys in.
+
+        One whose rows are all refused too, or nobody would see that it sends; but not where they name sensors that the
+        type doesn't have: then the type may be a slip, and a device keeps its type.
+        """
+        for batch in batches:
+            batch.keys[(batch.keys < 0) & (batch.codes == Reason.unknown_sensor)] = 0
+        coming = sorted({int(i) for batch in batches for i in batch.keys[batch.keys < 0]})
         entries: dict[int, DeviceEntry] = {}
         for owner in sorted({newcomers.of(i).owner_id for i in coming}):
             theirs = [i for i in reversed(coming) if newcomers.of(i).owner_id == owner]
             items = [(new.device_id, new.type_id, new.site) for new in map(newcomers.of, theirs)]
             entries.update(zip(theirs, self.directory.register(owner, items, now_ms), strict=True))
         for batch in batches:
-            for at in np.flatnonzero((batch.codes == 0) & (batch.keys < 0)).tolist():
+            for at in np.flatnonzero(batch.keys < 0).tolist():
                 entry = entries[int(batch.keys[at])]
                 batch.keys[at] = entry.key
-                if entry.type_id != batch.type_id:
+                if entry.type_id != batch.type_id and batch.codes[at] == 0:
                     batch.codes[at] = Reason.wrong_type
                     batch.messages[at] = (
                         f"device {entry.device_id!r} is of another type than {batch.device_type.name!r}"

@@ -185,24 +185,29 @@ def test_a_device_of_another_owner_looks_unknown(tmp_path: Path) -> None:
         assert mine.key != theirs.key
 
 
-def test_devices_register_with_their_site_on_their_first_good_row(tmp_path: Path) -> None:
+def test_devices_register_with_their_site_on_their_first_row_even_if_it_is_refused(tmp_path: Path) -> None:
     with way_in(tmp_path) as way:
         rows = [
             row("bad", ISO, {"pressure": 99}, type="pump"),
+            row("slip", ISO, {"temperature": 4}, type="pump"),
             row("a", ISO, {"pressure": 99}, type="pump", site="Harbour East"),
             row("a", at(1), {"pressure": 9}, type="pump", site="Harbour East"),
             row("f", ISO, {"temperature": 4}, type="fridge"),
             row("f", ISO, {"temperature": 4}, type="pump"),
         ]
         answer = told(way.ask(decoded(json.dumps(rows).encode())))
-        assert answer.counts == (2, 0, 3)
-        assert answer.reasons == {"out_of_range": 2, "wrong_type": 1}
+        assert answer.counts == (2, 0, 4)
+        assert answer.reasons == {"out_of_range": 2, "wrong_type": 1, "unknown_sensor": 1}
         assert {(device.device_id, device.type_id, device.site_id is None) for device in way.devices()} == {
             ("a", way.pump, False),
+            ("bad", way.pump, True),
             ("f", way.fridge, True),
         }
         way.send([("a", at(2), {"flow": 1})])
-        assert len(way.devices()) == 2
+        assert len(way.devices()) == 3
+        (quarantined,) = [record for _, record in way.logged if isinstance(record, Quarantined)]
+        key_of = {device.device_id: device.key for device in way.devices()}
+        assert key_of["bad"] in {row.device_key for row in quarantined.refused}
 
 
 def test_requests_that_wait_together_share_a_write_and_get_their_own_counts(tmp_path: Path) -> None:
@@ -471,7 +476,7 @@ def test_it_does_not_matter_how_rows_are_split_into_requests(tmp_path: Path) -> 
             outcomes = []
             for requests in ([rows], split):
                 tag = f"-{next(tags)}"
-                # The devices are there already: else the first good row decides of which type a device is.
+                # The devices are there already: else the first row decides of which type a device is.
                 there = [row(device, NOW / 1000 - 100, {"flow": 0.0}) for device in "abc"]
                 outcomes.append(total(way, [there, *requests], tag))
             assert outcomes[0] == outcomes[1]
