@@ -153,6 +153,11 @@ def of_alert(alert: models.Alert, news: News, at_ms: int) -> AlertNews:
     return AlertNews(news=news, at_ms=at_ms, alert_id=alert.id, **fields)
 
 
+def any_waits(session: Session) -> bool:
+    """Whether a notice is yet to be sent, now or later."""
+    return session.scalar(select(models.Outbox.id).where(models.Outbox.state == "pending").limit(1)) is not None
+
+
 def due(
     session: Session,
     now_ms: int,

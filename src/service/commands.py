@@ -35,7 +35,10 @@ class Submit(Protocol):
 
 
 class Listener:
-    """Polls the table `commands`; `seen` holds the ids that the log has already."""
+    """Polls the table `commands`; `seen` holds the ids that the log has already.
+
+    `has_more`: whether there is something to do even where nobody says more, such as the rest of a file.
+    """
 
     def __init__(
         self, engine: Engine, settings: Settings, intake: Submit, seen: Iterable[int], clock: Callable[[], int]
@@ -44,6 +47,7 @@ class Listener:
         self._settings = settings
         self._intake = intake
         self._models = ModelStore(settings.data / "models", engine)
+        self.has_more = True
         self._seen = set(seen)
         self._clock = clock
         # Rows of each job in the log. The database says how many were applied, which is fewer while it is away.
@@ -119,6 +123,7 @@ class Listener:
         """Log the chunks of files that wait, oldest job first, no faster than they are applied."""
         with reading(self._engine) as session:
             jobs = backfill_jobs.unfinished(session)
+        self.has_more = bool(jobs)
         for job in jobs:
             try:
                 manifest = backfill.read_manifest(self._settings.data, job.id)

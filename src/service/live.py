@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 
 from ..alerts.kinds import Kind
 from ..exceptions import StorageError
+from ..fleet.changes import Changes
 from ..metrics import Metrics
 from ..settings import Settings
 from ..telemetry import records
@@ -282,8 +283,10 @@ class Live:
     def _listen(self) -> None:
         """Copy what people said into the log, each word once."""
         listener = commands.Listener(self._engine, self._settings, self.intake, self.shard.commands_seen, self._clock)
-        while not self._stopping.wait(LISTEN_S):
-            self._once("commands", lambda: listener.poll(self._stopping))
+        with Changes(self._engine) as changes:
+            while not self._stopping.wait(LISTEN_S):
+                if changes.any() or listener.has_more or "commands" in self.troubles:
+                    self._once("commands", lambda: listener.poll(self._stopping))
 
     def _once(self, what: str, action: Callable[[], None]) -> None:
         try:
@@ -302,13 +305,15 @@ class Live:
         wait = 0.1
         last = False
         while True:
+            begun = time.monotonic()
             try:
                 action()
                 self.troubles.pop(what, None)
                 return True
             except StorageError as error:
                 self._trouble(what, error)
-                if last:
+                # Storage that took long to say no had the time of another question.
+                if last or (self._stopping.is_set() and time.monotonic() - begun > LAST_WAIT_S):
                     log.error("live.left_undone", what=what, reason=str(error), meaning="the next start does it")
                     return False
                 log.error("live.waiting", what=what, reason=str(error), retry_in_s=wait)

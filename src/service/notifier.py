@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from ..exceptions import FaultwatchError, StorageError
 from ..fleet import channels as stored
 from ..fleet import outbox
+from ..fleet.changes import Changes
 from ..fleet.database import reading, writing
 from ..fleet.outbox import Notice
 from ..fleet.secrets import Secrets
@@ -69,6 +70,7 @@ class Notifier:
         self._pool = ThreadPoolExecutor(CHANNELS_AT_ONCE, thread_name_prefix="notify")
         self._busy: set[int] = set()
         self._resting: dict[int, int] = {}
+        self._waiting = True
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -93,7 +95,8 @@ class Notifier:
             resting = {channel for channel, until_ms in self._resting.items() if until_ms > now_ms}
             busy = set(self._busy)
         with reading(self._engine) as session:
-            notices = outbox.due(session, now_ms, busy_channels=busy, resting_channels=resting)
+            self._waiting = outbox.any_waits(session)
+            notices = outbox.due(session, now_ms, busy_channels=busy, resting_channels=resting) if self._waiting else []
         by_channel: defaultdict[int, list[Notice]] = defaultdict(list)
         for notice in notices:
             by_channel[notice.channel_id].append(notice)
@@ -105,12 +108,16 @@ class Notifier:
         return tasks
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self.send_due()
-            except StorageError as error:
-                log.warning("notifier.database", error=str(error))
-            self._stopping.wait(POLL_S)
+        with Changes(self._engine) as changes:
+            while not self._stopping.is_set():
+                try:
+                    # What waits may fall due by time alone.
+                    if changes.any() or self._waiting:
+                        self.send_due()
+                except StorageError as error:
+                    log.warning("notifier.database", error=str(error))
+                    self._waiting = True
+                self._stopping.wait(POLL_S)
 
     def _send_all(self, channel_id: int, notices: Sequence[Notice]) -> None:
         """Send a channel's notices in order; the first failure lets the channel rest, and the others wait."""

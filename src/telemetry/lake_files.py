@@ -44,6 +44,15 @@ _DELTA_NAMES: dict[pl.DataType, str] = {
 _POLARS_TYPES = {name: dtype for dtype, name in _DELTA_NAMES.items()}
 
 
+PATIENCE = {"max_retries": "2", "retry_timeout": "10s", "connect_timeout": "5s"}
+"""How long an object store is asked for one thing, as delta-rs is told.
+
+Whoever must have it asks again, and sees meanwhile whether to stop.
+"""
+
+_POLARS_PATIENCE = {"max_retries": 2, "retry_timeout_ms": 10_000}
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a table's files are, a folder or an s3:// address, and the options that reach it."""
@@ -56,9 +65,16 @@ class Place:
         """Whether it is a folder of this machine."""
         return "://" not in self.url
 
-    def polars_options(self) -> dict[str, str] | None:
-        """The options by the names Polars knows them by."""
-        return None if self.local else {name.lower(): value for name, value in self.options.items()}
+    def delta_options(self) -> dict[str, str]:
+        """The options for delta-rs."""
+        return dict(self.options) if self.local else {**PATIENCE, **self.options}
+
+    def polars_options(self) -> dict[str, str | int] | None:
+        """The options by the names Polars knows them by; how long it asks it wants told in numbers."""
+        if self.local:
+            return None
+        known = {name.lower(): value for name, value in self.options.items()}
+        return {**{name: value for name, value in known.items() if name not in PATIENCE}, **_POLARS_PATIENCE}
 
 
 def write_file(
@@ -130,7 +146,7 @@ def _said(value: object, up: timedelta = timedelta()) -> object:
 
 
 def _write_parquet(
-    frame: pl.DataFrame, target: Path | str | IO[bytes], level: int, options: dict[str, str] | None = None
+    frame: pl.DataFrame, target: Path | str | IO[bytes], level: int, options: dict[str, str | int] | None = None
 ) -> None:
     frame.write_parquet(
         target,

@@ -72,8 +72,8 @@ class LakeTable:
     def __init__(self, url: str, options: Mapping[str, str], shape: Shape) -> None:
         self.url = url.rstrip("/")
         self.shape = shape
-        self._options = dict(options)
-        self._place = Place(self.url, self._options)
+        self._place = Place(self.url, options)
+        self._options = self._place.delta_options()
         self._local = self._place.local
         self._guard = threading.RLock()
         self._table: DeltaTable | None = None

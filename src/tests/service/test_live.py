@@ -4,6 +4,7 @@ import os
 import socket
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,26 @@ def test_a_store_that_goes_away_and_comes_back_is_waited_for(
             _go_wrong(loop, 3)
             way.open()
             until(lambda: len(loop.rows()) == 366)
+
+
+def test_a_loop_ends_soon_while_its_store_is_away_and_the_next_start_gives_it_the_rows(
+    tmp_path: Path, moto_server: Bucket, monkeypatch: pytest.MonkeyPatch, said: Said
+) -> None:
+    settings = settings_of(tmp_path, lake_url=f"{moto_server.url}/lake")
+    with gate.before(int(moto_server.endpoint.rpartition(":")[2])) as way:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{way.port}")
+        with running(settings) as loop:
+            loop.send(PUMPS, HEALTHY)
+            until(lambda: len(loop.rows()) == 360)
+            way.shut()
+            loop.send(PUMPS, range(60, 70))
+            time.sleep(1)  # what is asked of the store now is asked when the loop is told to end
+            ending = time.monotonic()
+        assert time.monotonic() - ending < 5
+        assert "live.left_undone" in {event["event"] for event in said}
+        way.open()
+        with running(settings) as loop:
+            until(lambda: len(loop.rows()) == 420)
 
 
 def test_what_a_bug_ends_ends_the_whole_loop(tmp_path: Path) -> None:
