@@ -25,6 +25,15 @@ RUN pip wheel --quiet --no-build-isolation --no-deps --no-index --wheel-dir dist
     && cp lock.txt "$VIRTUAL_ENV/requirements.txt"
 
 # hadolint ignore=DL3006
+FROM ${PYTHON} AS libraries
+# LightGBM counts on the system's OpenMP; the base has none.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --no-install-recommends --yes libgomp1 \
+    && mkdir /opt/libraries \
+    && cp /usr/lib/*-linux-gnu/libgomp.so.1 /opt/libraries/
+
+# hadolint ignore=DL3006
 FROM ${PYTHON} AS run
 ARG VERSION=unknown
 ARG REVISION=unknown
@@ -40,11 +49,13 @@ ENV FAULTWATCH_DATA=/var/lib/faultwatch \
     FAULTWATCH_HOST=0.0.0.0 \
     FAULTWATCH_LOG_FORMAT=json \
     HOME=/var/lib/faultwatch \
+    LD_LIBRARY_PATH=/opt/libraries \
     NUMBA_CACHE_DIR=/var/cache/faultwatch \
     PATH=/opt/faultwatch/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 RUN install -d -m 0700 -o "$USER_ID" -g "$USER_ID" "$FAULTWATCH_DATA" "$NUMBA_CACHE_DIR"
+COPY --from=libraries /opt/libraries /opt/libraries
 COPY --from=build /opt/faultwatch /opt/faultwatch
 WORKDIR /var/lib/faultwatch
 USER ${USER_ID}:${USER_ID}

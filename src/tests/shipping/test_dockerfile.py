@@ -19,6 +19,9 @@ from . import dockerfile
 pytestmark = pytest.mark.timeout(300)
 BIN = Path(sys.executable).parent
 FILE = ROOT / "Dockerfile"
+IN_THE_BASE = {"libc", "libdl", "libgcc_s", "libm", "libpthread", "libresolv", "librt", "libstdc++", "libz"}
+"""System libraries of python:3.12-slim-bookworm, as its packages libc6, libgcc-s1, libstdc++6 and zlib1g bring them."""
+
 STAGES = dockerfile.stages(dockerfile.read(FILE))
 
 
@@ -80,11 +83,12 @@ def test_hadolint_would_speak_up(tmp_path: Path) -> None:
     assert done.returncode == 1 and "DL3006" in done.stdout and "DL3008" in done.stdout
 
 
-def test_both_stages_stand_on_one_base_that_is_pinned_by_its_digest() -> None:
+def test_all_stages_stand_on_one_base_that_is_pinned_by_its_digest() -> None:
     (base,) = (part.rest for part in STAGES[""] if part.word == "ARG")
     assert re.fullmatch(r"PYTHON=python:3\.\d+\.\d+-slim-bookworm@sha256:[0-9a-f]{64}", base)
     assert [part.rest for parts in STAGES.values() for part in parts if part.word == "FROM"] == [
         "${PYTHON} AS build",
+        "${PYTHON} AS libraries",
         "${PYTHON} AS run",
     ]
 
@@ -95,6 +99,16 @@ def test_the_last_stage_installs_nothing_and_is_nobody_in_particular() -> None:
     (user,) = (part.rest for part in STAGES["run"] if part.word == "USER")
     assert user == "${USER_ID}:${USER_ID}"
     assert {"HEALTHCHECK", "EXPOSE", "ENTRYPOINT", "CMD", "LABEL"} <= {part.word for part in STAGES["run"]}
+
+
+def test_the_last_stage_has_the_system_libraries_that_packages_look_for(image: Image) -> None:
+    compiled = [str(path) for path in (image.root / "opt").rglob("*.so*") if path.is_file()]
+    said = run(["ldd", *compiled]).stdout
+    wanted = set(re.findall(r"(lib[\w+]+)\.so[.\d]* => /(?:usr/)?lib/", said))
+    (copied,) = (part.rest for part in STAGES["libraries"] if part.word == "RUN")
+    brought = set(re.findall(r"(lib\w+)\.so", copied))
+    assert wanted - brought <= IN_THE_BASE
+    assert brought <= wanted, "the stage brings what nothing looks for"
 
 
 def test_labels_are_those_of_the_oci() -> None:
