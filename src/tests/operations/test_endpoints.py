@@ -47,7 +47,7 @@ def test_metrics_count_rows_by_what_became_of_them(running: Running) -> None:
     for stage in ("parse", "check", "log"):
         assert grown(f'faultwatch_stage_seconds_total{{stage="{stage}"}}') > 0
     assert service.until(lambda: scored(service) == accepted(service) and {"all": "scored"})
-    assert figures_of(service.get("/metrics").text)['faultwatch_devices{status="learning"}'] == 2
+    assert figures_of(service.get("/metrics").text)['faultwatch_devices{status="learning"}'] == 3
 
 
 def scored(service: Service) -> float:

@@ -22,7 +22,7 @@ def test_a_running_service_is_shown_on_one_screen(running: tuple[Service, Fleet]
     service, fleet = running
     at = now_ms()
     service.send(fleet.tokens["write"], rows_at(at, ["p-1", "p-2"]) + rows_at(at, ["p-3"], pressure=99.0))
-    service.until(lambda: "2: 2 learning; 2 sent in the last minute" in status(service.data).stdout and {"shown": True})
+    service.until(lambda: "3: 3 learning; 2 sent in the last minute" in status(service.data).stdout and {"shown": True})
     done = status(service.data)
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(done.stdout.splitlines()) <= 24
