@@ -65,13 +65,15 @@ class DeviceRows:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Devices whose levels and habits a detector has learnt."""
+    """Devices whose levels a detector has learnt: its state, and how odd each device is by nature (n_devices,)."""
 
     state: DetectorState
+    own_scale: F32
 
     def copies(self, slots: I64) -> "Settled":
         """The same devices again, some of them perhaps several times: one for each of `slots` (m,)."""
-        return Settled(self.state.take(slots))
+        arrays = {name: array[slots] for name, array in self.state.to_arrays().items()}
+        return Settled(DetectorState.from_arrays(arrays), self.own_scale[slots])
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,7 @@ def settle(detector: Detector, rows: DeviceRows) -> Settled:
     state = detector.new_state(len(rows.keys))
     block = rows.block(detector.sensor_names_)
     scores = detector.warm(state, block)
-    detector.take_habits(state, scores, block.slots)
-    return Settled(state)
+    return Settled(state, detector.own_scale(scores, block.slots.astype(np.int64), len(rows.keys)))
 
 
 def judge(detector: Detector, settled: Settled, rows: DeviceRows) -> Scores:
@@ -104,10 +105,12 @@ def thresholds(
     detector: Detector, settled: Settled, false_alerts_per_device_day: float | npt.NDArray[np.float64]
 ) -> tuple[F32, F32]:
     """(enter, leave) of each device (n_devices,) at a budget, for all or for each."""
-    rates = np.broadcast_to(false_alerts_per_device_day, len(settled.state))
-    enter, leave = np.empty(len(rates), np.float32), np.empty(len(rates), np.float32)
-    for rate in np.unique(rates):
-        enter[rates == rate], leave[rates == rate] = detector.threshold(float(rate))
+    if isinstance(false_alerts_per_device_day, float):
+        return detector.thresholds(false_alerts_per_device_day, settled.own_scale)
+    enter, leave = np.empty_like(settled.own_scale), np.empty_like(settled.own_scale)
+    for rate in np.unique(false_alerts_per_device_day):
+        mine = false_alerts_per_device_day == rate
+        enter[mine], leave[mine] = detector.thresholds(float(rate), settled.own_scale[mine])
     return enter, leave
 
 

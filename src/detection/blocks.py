@@ -20,8 +20,7 @@ class TrainingRows:
     """Rows of one device type to learn from, in any order.
 
     `device` int (n,), any numbers that tell devices apart; `ts` int64 (n,) ms UTC; `values` float64 (n, S), NaN where
-    missing; `precisions` (S,), the smallest step a sensor reports in its unit, NaN where unknown; `site` int (n,) says
-    whose peers the devices are, negative for nobody's (None: all).
+    missing; `precisions` (S,), the smallest step a sensor reports in its unit, NaN where unknown.
     """
 
     device: I64
@@ -30,7 +29,6 @@ class TrainingRows:
     interval_ms: int
     sensor_names: Sequence[str]
     precisions: F64
-    site: I64 | None = None
 
     def __post_init__(self) -> None:
         n_sensors = len(self.sensor_names)

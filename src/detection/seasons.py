@@ -12,6 +12,15 @@ CUT = 8.0
 SPREAD_LOW, SPREAD_HIGH = 0.3, 4.0
 
 
+def demean(values: F64, device: I64) -> F64:
+    """Take each device's mean off: values (n, k) with NaN where missing, rows sorted by device."""
+    starts = np.flatnonzero(np.r_[True, np.diff(device) != 0])
+    there = np.isfinite(values)
+    sums = np.add.reduceat(np.where(there, values, 0.0), starts, axis=0)
+    means: F64 = sums / np.maximum(np.add.reduceat(there, starts, axis=0, dtype=np.int64), 1)
+    return values - np.repeat(means, np.diff(np.r_[starts, len(device)]), axis=0)
+
+
 def basis(ts: I64, span_days: float, config: DetectorConfig) -> F64:
     """Harmonics at the times `ts`, (n, k); none where the rows span too few days to know a season."""
     waves = []
@@ -28,49 +37,23 @@ def period_ms(span_days: float, config: DetectorConfig) -> int:
     return WEEK_MS if span_days >= config.week_days else DAY_MS
 
 
-OTHER_MODES = 0.05
-"""What rows of other modes weigh in a season: enough where the usual mode has none, as by night."""
-
-
-def fit_season(
-    x: F64, device: I64, ts: I64, span_days: float, at_home: np.ndarray, switches: np.ndarray, config: DetectorConfig
-) -> F64:
-    """Coefficients (k, S) of the harmonics: ridge on the deviations from each device's mean, outliers cut.
-
-    `at_home` (n, S) are the rows in which a sensor's level holds: others hardly count, and not at all for sensors that
-    switch (S,).
-    """
+def fit_season(x: F64, device: I64, ts: I64, span_days: float, config: DetectorConfig) -> F64:
+    """Coefficients (k, S) of the harmonics: ridge on the deviations from each device's mean, outliers cut."""
     waves = basis(ts, span_days, config)
     coefficients: F64 = np.zeros((waves.shape[1], x.shape[1]))
     if not waves.shape[1]:
         return coefficients
-    groups = [[int(s)] for s in np.flatnonzero(switches)] + [[int(s) for s in np.flatnonzero(~switches)]]
-    for group in groups:
-        if not group:
-            continue
-        home = at_home[:, group[0]]
-        weight = np.where(home, 1.0, 0.0 if switches[group[0]] else OTHER_MODES)
-        design = _demean(waves, device, weight)
-        target = np.nan_to_num(_demean(x[:, group], device, weight))
-        gram = (design * weight[:, None]).T @ design + RIDGE * np.eye(waves.shape[1])
-        wanted = np.clip(target, -CUT, CUT)
-        for _ in range(2):
-            found = np.asarray(np.linalg.solve(gram, design.T @ (wanted * weight[:, None])), np.float64)
-            expected = design @ found
-            left = (target - expected)[home]
-            low, high = np.quantile(left[:: max(1, len(left) // 60_000)], [0.005, 0.995], axis=0)
-            wanted = expected + np.clip(target - expected, low, high)
-        coefficients[:, group] = found
+    design = demean(waves, device)
+    target = np.nan_to_num(demean(x, device))
+    gram = design.T @ design + RIDGE * np.eye(waves.shape[1])
+    wanted = np.clip(target, -CUT, CUT)
+    for _ in range(2):
+        coefficients = np.asarray(np.linalg.solve(gram, design.T @ wanted), np.float64)
+        expected = design @ coefficients
+        left = target - expected
+        low, high = np.quantile(left[:: max(1, len(left) // 60_000)], [0.005, 0.995], axis=0)
+        wanted = expected + np.clip(left, low, high)
     return coefficients
-
-
-def _demean(values: F64, device: I64, weight: F64) -> F64:
-    """Take each device's weighted mean off: values (n, k) with NaN where missing, rows sorted by device."""
-    starts = np.flatnonzero(np.r_[True, np.diff(device) != 0])
-    there = np.isfinite(values) * weight[:, None]
-    sums = np.add.reduceat(np.nan_to_num(values) * there, starts, axis=0)
-    means: F64 = sums / np.maximum(np.add.reduceat(there, starts, axis=0), 1e-9)
-    return values - np.repeat(means, np.diff(np.r_[starts, len(device)]), axis=0)
 
 
 def busy_profile(residual: F64, ts: I64, span_days: float, config: DetectorConfig) -> F64:
@@ -97,9 +80,7 @@ def busy_profile(residual: F64, ts: I64, span_days: float, config: DetectorConfi
         rms[weight <= 0] = 0.0
         middle = np.median(rms[weight > 0])
         if middle > 0:
-            # As wide as the hour before or after: clocks change, days grow longer.
-            wide = np.max([np.roll(rms, by) for by in range(-reach, reach + 1)], axis=0)
-            profile[:, s] = np.clip(np.where(wide > 0, wide / middle, 1.0), SPREAD_LOW, SPREAD_HIGH)
+            profile[:, s] = np.clip(np.where(weight > 0, rms / middle, 1.0), SPREAD_LOW, SPREAD_HIGH)
     return profile
 
 

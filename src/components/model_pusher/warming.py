@@ -7,6 +7,7 @@ import polars as pl
 from sqlalchemy import select
 
 from ...detection.detector import Detector
+from ...detection.state import DetectorState
 from ...exceptions import ModelError
 from ...fleet import models
 from ...fleet.database import reading
@@ -36,12 +37,13 @@ def warm_up(place: Workplace, version: ModelVersion, days: float) -> str:
     parts = list(_lived(place, type_id, detector, extent[1] - round(days * DAY_MS), left_out))
     if not parts:
         return ""
-    state = detector.new_state(sum(len(part.keys) for part in parts))
-    first = 0
-    for part in parts:
-        state.put(np.arange(first, first + len(part.keys)), part.state)
-        first += len(part.keys)
-    return warming.write(place.data / SPOOL, warming.Lived(np.concatenate([part.keys for part in parts]), state))
+    states = [part.state.to_arrays() for part in parts]
+    arrays = {name: np.concatenate([state[name] for state in states]) for name in states[0]}
+    keys = np.concatenate([part.keys for part in parts])
+    own_scale = np.concatenate([part.own_scale for part in parts])
+    return warming.write(
+        place.data / SPOOL, warming.Lived(keys, DetectorState.from_arrays(arrays), own_scale.astype(np.float32))
+    )
 
 
 def _lived(
@@ -56,8 +58,8 @@ def _lived(
         state = detector.new_state(len(rows.keys))
         block = rows.block(sensors)
         scores = detector.update(state, block)
-        detector.take_habits(state, scores, block.slots)
-        yield warming.Lived(rows.keys, state)
+        own_scale = detector.own_scale(scores, block.slots.astype(np.int64), len(rows.keys))
+        yield warming.Lived(rows.keys, state, own_scale)
 
 
 def _moves_over(place: Workplace, type_id: int, detector: Detector) -> bool:
