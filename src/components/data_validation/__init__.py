@@ -1,6 +1,5 @@
-"""Says whether a snapshot is fit to learn from: schema, ranges, gaps, labels, drift, and skew against what the champion
-learnt from."""
+"""Says whether a snapshot is fit to learn from: schema, ranges, gaps, labels, drift, and skew against what serves."""
 
-from .validation import ValidationConfig, read_report, run
+from .validation import ValidationConfig, accept, run
 
-__all__ = ["ValidationConfig", "read_report", "run"]
+__all__ = ["ValidationConfig", "accept", "run"]
