@@ -47,14 +47,16 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def everything(connection: socket.socket, answers: int) -> bytes:
-    """So many answers, without the line that tells the time."""
+    """So many answers, and what comes right after them, without the line that tells the time."""
     data, deadline = b"", time.monotonic() + 10
     connection.settimeout(0.15)
     while time.monotonic() < deadline and data.count(b"HTTP/1.1 ") - data.count(b"100 Continue") < answers + 1:
         try:
             got = connection.recv(65_536)
         except TimeoutError:
-            break
+            if data.count(b"HTTP/1.1 ") - data.count(b"100 Continue") >= answers:
+                break
+            continue
         if not got:
             data += b"(closed)"
             break
@@ -109,9 +111,7 @@ def test_the_rest_of_a_request_is_waited_for_as_long_as_by_uvicorn(server: Serve
         connection.sendall(WHOLE[-10:])
         assert everything(connection, 1).startswith(b"HTTP/1.1 200")
         connection.sendall(WHOLE[:-10])
-        began = time.monotonic()
-        while not (told := everything(connection, 1)) and time.monotonic() < began + 5:
-            pass
+        told = everything(connection, 1)
     assert told.startswith(b"HTTP/1.1 408")
 
 
