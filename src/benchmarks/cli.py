@@ -75,7 +75,10 @@ def detection(
         Path | None,
         typer.Option(help="Where the recordings are (skab).", metavar="FOLDER", exists=True, file_okay=False),
     ] = None,
-    size: Annotated[Literal["ci", "full"], typer.Option(help="ci: a small part, within a minute.")] = "full",
+    size: Annotated[
+        Literal["ci", "medium", "full"],
+        typer.Option(help="ci: a small part, within a minute. medium: 300 devices, 35 days, in minutes (fleet)."),
+    ] = "full",
 ) -> None:
     """Compare the detector with rules of thumb and with PyOD: same rows, same rule, no label seen."""
     from .detection import run

@@ -58,7 +58,7 @@ class Ours:
         budget = self.false_events_per_row * DAY_MS / training.interval_ms
         detector = Detector(DetectorConfig(false_alerts_per_device_day=budget)).fit(training)
         state = detector.new_state(n_devices)
-        detector.warm(state, before)
+        detector.take_habits(state, detector.warm(state, before), before.slots)
         begun = time.process_time()
         scores = detector.update(state, block)
         seconds = time.process_time() - begun

@@ -13,7 +13,7 @@ from .contestants import TAIL
 from .report import Result, figures_of, machine, table, write_picture
 
 Protocol = Literal["skab", "fleet"]
-Size = Literal["ci", "full"]
+Size = Literal["ci", "medium", "full"]
 Results = Mapping[str, Sequence[Result]]
 
 

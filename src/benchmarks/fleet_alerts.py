@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -26,7 +26,11 @@ class Alert:
 
 
 def watch(
-    training: TrainingRows, days: Iterable[Block], names: Sequence[str], learn_days: int
+    training: TrainingRows,
+    days: Iterable[Block],
+    names: Sequence[str],
+    learn_days: int,
+    sites: np.ndarray | None = None,
 ) -> tuple[list[Alert], float, int]:
     """Alerts that opened after the days that were learnt from, the seconds `update` took, and the rows it took.
 
@@ -35,16 +39,22 @@ def watch(
     detector = Detector(DetectorConfig()).fit(training)
     enter, leave = detector.threshold(detector.config.false_alerts_per_device_day)
     state = detector.new_state(len(names))
+    if sites is not None:
+        state.place(sites)
     engine = EngineState.new(config=EngineConfig())
     slots = np.arange(len(names), dtype=np.int32)
     interval = training.interval_ms
     news = Devices.of(slots, interval_ms=interval, silent_after_ms=10 * interval, site=-1, owner=0)
     alerts: list[Alert] = []
     seconds, rows = 0.0, 0
+    lived: list[tuple[Scores, np.ndarray]] = []
     for day, block in enumerate(days):
         if day < learn_days:
-            detector.warm(state, block)
+            lived.append((detector.warm(state, block), block.slots))
             continue
+        if lived:
+            detector.take_habits(state, joined([scores for scores, _ in lived]), np.concatenate([x for _, x in lived]))
+            lived = []
         begun = time.process_time()
         scores = detector.update(state, block)
         seconds += time.process_time() - begun
@@ -65,6 +75,13 @@ def watch(
         news = NO_DEVICES
         alerts += _opened(said.data, block, scores, names, training.sensor_names)
     return alerts, seconds, rows
+
+
+def joined(parts: Sequence[Scores]) -> Scores:
+    """Scores one after the other as one."""
+    return Scores(
+        **{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Scores)}
+    )
 
 
 def _opened(

@@ -16,6 +16,7 @@ import polars as pl
 
 from ..detection.blocks import Block, TrainingRows
 from ..detection.config import DetectorConfig
+from ..detection.fitting import chosen_devices
 from ..simulator.faults import FAULT_KINDS
 from ..simulator.fleet import Fleet
 from ..simulator.planning import Group
@@ -47,6 +48,7 @@ class Scale:
 
 SCALES = {
     "ci": Scale(devices=48, days=9, faults=0.4, learn_days=3, learn_devices=16, sample=18, seeds=(1,)),
+    "medium": Scale(devices=300, days=35, faults=0.5, learn_days=14, learn_devices=40, sample=90, seeds=(5,)),
     "full": Scale(devices=2001, days=60, faults=0.12, learn_days=14, learn_devices=40, sample=90, seeds=(1, 2, 3)),
 }
 
@@ -85,7 +87,7 @@ class Outcome:
     watched: list[Watched]
 
 
-def measure(size: Literal["ci", "full"], say: Callable[[str], None]) -> Outcome:
+def measure(size: Literal["ci", "medium", "full"], say: Callable[[str], None]) -> Outcome:
     """Simulate, learn, judge. `say` is told who is at work."""
     scale = SCALES[size]
     results: dict[str, list[Result]] = {}
@@ -135,7 +137,7 @@ def known_faults(fleet: Fleet, scale: Scale) -> list[Known]:
 
 def training_rows(fleet: Fleet, group: Group, scale: Scale) -> TrainingRows:
     """Rows of some devices of a type, from the first days."""
-    some = np.unique(np.linspace(0, len(group) - 1, min(scale.learn_devices, len(group))).astype(np.int64))
+    some = np.flatnonzero(chosen_devices(group.site_of.astype(np.int64), scale.learn_devices))
     values = fleet.values(group.model.name, 0, scale.learn_days * DAY_MINUTES, some)
     block = block_of(fleet, values, 0)
     sensors = group.model.type.sensors
@@ -146,6 +148,7 @@ def training_rows(fleet: Fleet, group: Group, scale: Scale) -> TrainingRows:
         interval_ms=group.model.type.interval_ms,
         sensor_names=group.model.type.sensor_names,
         precisions=np.array([np.nan if one.precision is None else one.precision for one in sensors]),
+        site=group.site_of[some][block.slots].astype(np.int64),
     )
 
 
@@ -194,7 +197,7 @@ def _watch(
 ) -> Watched:
     mine = [fault for fault in faults if group.has(fault.device)]
     days = days_of(fleet, group, 0, scale.days, None)
-    alerts, seconds, rows = watch(training, days, [str(name) for name in group.ids], scale.learn_days)
+    alerts, seconds, rows = watch(training, days, [str(name) for name in group.ids], scale.learn_days, group.site_of)
     faulty_days = sum(fault.end_ms - max(fault.start_ms, 0) for fault in mine) / (DAY_MINUTES * MINUTE_MS)
     healthy = len(group) * (scale.days - scale.learn_days) - faulty_days
     return Watched(seed, group.model.name, len(group), alerts, mine, healthy, seconds, rows)

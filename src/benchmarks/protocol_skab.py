@@ -50,7 +50,7 @@ def load(folder: Path) -> list[Experiment]:
     return found
 
 
-def measure(folder: Path, size: Literal["ci", "full"], say: Callable[[str], None]) -> dict[str, list[Result]]:
+def measure(folder: Path, size: Literal["ci", "medium", "full"], say: Callable[[str], None]) -> dict[str, list[Result]]:
     """Every contestant's results on the experiments, all of them or every fourth. `say` is told who is at work."""
     experiments = load(folder)
     if size == "ci":

@@ -21,6 +21,7 @@ import numpy as np
 import polars as pl
 from sqlalchemy import func, select
 
+from ..detection.state import PEERS
 from ..exceptions import StorageError
 from ..fleet import device_types, models, owners, tokens
 from ..fleet.database import connect, migrate, reading, writing
@@ -158,10 +159,11 @@ def _warm(shard: Shard, fleet: MadeFleet, type_id: int, now_ms: int) -> None:
     shard.commit(shard.cut())
     frozen = shard.state.freeze()
     copies = np.arange(fleet.devices) % fleet.prototypes
+    own = {f"type-{type_id}.detector.{name}" for name in (*PEERS, "group")} | {f"type-{type_id}.devices.site"}
     arrays = {
         name: (
             np.ascontiguousarray(array[copies])
-            if name.startswith((f"type-{type_id}.detector.", f"type-{type_id}.devices."))
+            if name.startswith((f"type-{type_id}.detector.", f"type-{type_id}.devices.")) and name not in own
             else array
         )
         for name, array in frozen.arrays.items()

@@ -1,7 +1,7 @@
 """A detector lives through rows as it would have live: its devices settle, then are judged, then the alert engine says
 which alerts would have opened. Training's evaluation, backtests, batch scoring and shadows all come through here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,8 @@ ENGINE_ROWS = 200_000
 class DeviceRows:
     """Rows of some devices of a type, by device and time.
 
-    `keys` (n_devices,) names them, `slots` (n,) says whose each row is, `values` (n, S), NaN where missing.
+    `keys` (n_devices,) names them, `slots` (n,) says whose each row is, `values` (n, S), NaN where missing; `sites`
+    (n_devices,) numbers the site of each, -1 for none: devices of one are peers.
     """
 
     keys: I64
@@ -34,10 +35,14 @@ class DeviceRows:
     ts: I64
     values: npt.NDArray[np.float64]
     sensors: tuple[str, ...]
+    sites: I64
 
     @classmethod
-    def of(cls, frame: pl.DataFrame, sensors: Sequence[str]) -> "DeviceRows":
-        """Take rows of the lake, sorted by device and time; a sensor that no row has is missing in all."""
+    def of(cls, frame: pl.DataFrame, sensors: Sequence[str], sites: Mapping[int, int]) -> "DeviceRows":
+        """Take rows of the lake, sorted by device and time; a sensor that no row has is missing in all.
+
+        `sites` numbers the sites by device key.
+        """
         keys, slots = np.unique(frame["device_key"].to_numpy(), return_inverse=True)
         columns = [
             frame[name].fill_null(float("nan")).to_numpy() if name in frame.columns else np.full(len(frame), np.nan)
@@ -45,14 +50,15 @@ class DeviceRows:
         ]
         values = np.stack(columns, axis=1) if len(frame) else np.zeros((0, len(sensors)))
         ts = frame["timestamp"].dt.epoch("ms").to_numpy()
-        return cls(keys.astype(np.int64), slots.astype(np.int32), ts, np.ascontiguousarray(values), tuple(sensors))
+        at = np.array([sites.get(key, -1) for key in keys.tolist()], np.int64)
+        return cls(keys.astype(np.int64), slots.astype(np.int32), ts, np.ascontiguousarray(values), tuple(sensors), at)
 
     def __len__(self) -> int:
         return len(self.ts)
 
     def take(self, mask: npt.NDArray[np.bool_]) -> "DeviceRows":
         """The rows chosen; devices keep their slots."""
-        return DeviceRows(self.keys, self.slots[mask], self.ts[mask], self.values[mask], self.sensors)
+        return DeviceRows(self.keys, self.slots[mask], self.ts[mask], self.values[mask], self.sensors, self.sites)
 
     def block(self, sensors: Sequence[str]) -> Block:
         """The rows as a detector of these sensors takes them."""
@@ -65,15 +71,23 @@ class DeviceRows:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Devices whose levels a detector has learnt: its state, and how odd each device is by nature (n_devices,)."""
+    """Devices whose levels and habits a detector has learnt."""
 
     state: DetectorState
-    own_scale: F32
+
+    @classmethod
+    def new(cls, detector: Detector, rows: DeviceRows) -> "Settled":
+        """The devices of `rows` before their first reading, among their peers."""
+        state = detector.new_state(len(rows.keys))
+        state.place(rows.sites)
+        return cls(state)
 
     def copies(self, slots: I64) -> "Settled":
-        """The same devices again, some of them perhaps several times: one for each of `slots` (m,)."""
-        arrays = {name: array[slots] for name, array in self.state.to_arrays().items()}
-        return Settled(DetectorState.from_arrays(arrays), self.own_scale[slots])
+        """The same devices again, some of them perhaps several times: one for each of `slots` (m,). They have no peers:
+        copies of one device would be each other's."""
+        state = self.state.take(slots)
+        state.group[:] = -1
+        return Settled(state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,27 +104,37 @@ class Opened:
 
 def settle(detector: Detector, rows: DeviceRows) -> Settled:
     """Let devices live through rows that teach: levels settle, nothing alarms."""
-    state = detector.new_state(len(rows.keys))
-    block = rows.block(detector.sensor_names_)
-    scores = detector.warm(state, block)
-    return Settled(state, detector.own_scale(scores, block.slots.astype(np.int64), len(rows.keys)))
+    settled = Settled.new(detector, rows)
+    scores = _in_time(rows, detector, lambda block: detector.warm(settled.state, block))
+    detector.take_habits(settled.state, scores, rows.slots)
+    return settled
 
 
 def judge(detector: Detector, settled: Settled, rows: DeviceRows) -> Scores:
     """What a detector says of rows, by its devices' state, which moves on."""
-    return detector.update(settled.state, rows.block(detector.sensor_names_))
+    return _in_time(rows, detector, lambda block: detector.update(settled.state, block))
+
+
+def _in_time(rows: DeviceRows, detector: Detector, judged: Callable[[Block], Scores]) -> Scores:
+    """Scores of rows as they lie, judged in order of time: what peers share is known only to those who come later."""
+    block = rows.block(detector.sensor_names_)
+    if (rows.sites < 0).all():
+        return judged(block)
+    order = np.argsort(block.ts, kind="stable")
+    scores = judged(Block(block.slots[order], block.ts[order], np.ascontiguousarray(block.values[order])))
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    return scores.take(back)
 
 
 def thresholds(
     detector: Detector, settled: Settled, false_alerts_per_device_day: float | npt.NDArray[np.float64]
 ) -> tuple[F32, F32]:
     """(enter, leave) of each device (n_devices,) at a budget, for all or for each."""
-    if isinstance(false_alerts_per_device_day, float):
-        return detector.thresholds(false_alerts_per_device_day, settled.own_scale)
-    enter, leave = np.empty_like(settled.own_scale), np.empty_like(settled.own_scale)
-    for rate in np.unique(false_alerts_per_device_day):
-        mine = false_alerts_per_device_day == rate
-        enter[mine], leave[mine] = detector.thresholds(float(rate), settled.own_scale[mine])
+    rates = np.broadcast_to(false_alerts_per_device_day, len(settled.state))
+    enter, leave = np.empty(len(rates), np.float32), np.empty(len(rates), np.float32)
+    for rate in np.unique(rates):
+        enter[rates == rate], leave[rates == rate] = detector.threshold(float(rate))
     return enter, leave
 
 

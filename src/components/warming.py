@@ -19,11 +19,10 @@ NAME_LENGTH = 16
 
 @dataclass(frozen=True, slots=True)
 class Warm:
-    """State of some devices of a type, by their slots in it; `own_scale` (n,) as the detector gives it."""
+    """State of some devices of a type, by their slots in it."""
 
     slots: I64
     state: DetectorState
-    own_scale: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +31,16 @@ class Lived:
 
     keys: I64
     state: DetectorState
-    own_scale: npt.NDArray[np.float32]
 
     def at(self, slots: I64, type_slots: I64) -> Warm:
         """The same in a shard: `slots` (n,) of the devices in it, -1 where it doesn't have one; `type_slots` of all."""
         here = slots >= 0
-        arrays = {name: array[here] for name, array in self.state.to_arrays().items()}
-        return Warm(type_slots[slots[here]], DetectorState.from_arrays(arrays), self.own_scale[here])
+        return Warm(type_slots[slots[here]], self.state.take(np.flatnonzero(here)))
 
 
 def write(folder: Path, lived: Lived) -> str:
     """Keep it below the spool; return the file's name. Raises StorageError where the disk doesn't take it."""
-    arrays: dict[str, np.ndarray] = {"keys": lived.keys, "own_scale": lived.own_scale, **lived.state.to_arrays()}
+    arrays: dict[str, np.ndarray] = {"keys": lived.keys, **lived.state.to_arrays()}
     held = io.BytesIO()
     np.savez(held, **arrays)  # type: ignore[arg-type]
     data = held.getvalue()
@@ -67,8 +64,8 @@ def read(folder: Path, name: str) -> Lived:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:
             arrays = {field: kept[field] for field in kept.files}
-        keys, own_scale = arrays.pop("keys"), arrays.pop("own_scale")
-        return Lived(keys, DetectorState.from_arrays(arrays), own_scale)
+        keys = arrays.pop("keys")
+        return Lived(keys, DetectorState.from_arrays(arrays))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, ModelError) as error:
         raise StorageError(
             f"{path}, what a model knows of devices, can't be read: {error}. Restore the data folder"

@@ -1,6 +1,6 @@
 """Where components work: the database, the lake and the folders of one data folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,13 @@ class Placed(msgspec.Struct, frozen=True, array_like=True):
     device_key: int
     owner: str
     site: str | None
+
+
+def site_numbers(devices: Sequence[Placed]) -> dict[int, int]:
+    """A number from 0 for the site of each device that has one, by device key: devices of one site are peers."""
+    names = sorted({(placed.owner, placed.site) for placed in devices if placed.site is not None})
+    numbers = {name: number for number, name in enumerate(names)}
+    return {placed.device_key: numbers[placed.owner, placed.site] for placed in devices if placed.site is not None}
 
 
 def _unseen(_done: float) -> None:

@@ -1,7 +1,7 @@
 """What goes into the detector and what comes out of it: plain arrays with names."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,8 @@ class TrainingRows:
     """Rows of one device type to learn from, in any order.
 
     `device` int (n,), any numbers that tell devices apart; `ts` int64 (n,) ms UTC; `values` float64 (n, S), NaN where
-    missing; `precisions` (S,), the smallest step a sensor reports in its unit, NaN where unknown.
+    missing; `precisions` (S,), the smallest step a sensor reports in its unit, NaN where unknown; `site` int (n,) says
+    whose peers the devices are, negative for nobody's (None: all).
     """
 
     device: I64
@@ -29,6 +30,7 @@ class TrainingRows:
     interval_ms: int
     sensor_names: Sequence[str]
     precisions: F64
+    site: I64 | None = None
 
     def __post_init__(self) -> None:
         n_sensors = len(self.sensor_names)
@@ -75,3 +77,7 @@ class Scores:
     contribution: F32
     stuck: npt.NDArray[np.uint64]
     learning: npt.NDArray[np.bool_]
+
+    def take(self, index: npt.NDArray[np.intp]) -> "Scores":
+        """The rows chosen, in that order."""
+        return Scores(**{field.name: getattr(self, field.name)[index] for field in fields(self)})

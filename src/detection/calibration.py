@@ -15,6 +15,13 @@ from .kernel import KNOT_FIRST, KNOT_STEP, N_KNOTS
 MAX_SHAPE = 0.4
 SCORE_LIMIT = 30.0
 
+OFTEN = 0.1
+"""Events per device-day from which on they are taken for healthy ones."""
+
+OFTEN_TIMES = 10.0
+"""The slope of the rate is taken from levels at which events are up to so many times as frequent as where counting
+ends."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tail:
@@ -82,22 +89,22 @@ def event_rates(
 ) -> tuple[F64, F64]:
     """Levels (k,) of the combined statistic and false events per device-day at each, (k,), falling.
 
-    Counted where the data has events; past it the tail goes on as a straight line through the last counted levels in
-    log-log up to `reach` times the highest of them.
+    Counted where events are frequent: faults in the rows, of which nobody has told, are few beside them. From there the
+    rate goes on as a straight line in log-log up to `reach` times the highest level that was counted.
     """
-    levels = np.geomspace(max(float(np.quantile(combined, 0.9)), 0.1), max(float(combined.max()), 0.2), 40)
+    levels = np.geomspace(max(float(np.quantile(combined, 0.9)), 0.1), max(float(combined.max()), 0.2), 60)
     counts = events_at(combined, device, levels, leave_level(levels, usual, ratio)).astype(float)
     # Few events at low levels are long ones; a rate must fall as the level rises.
     counts = np.maximum.accumulate(counts[::-1])[::-1]
-    solid = counts >= 5
+    solid = (counts >= 5) & (counts >= OFTEN * device_days)
     if solid.sum() < 4:
         solid = np.zeros(len(levels), bool)
         solid[:4] = True
     x, y = np.log(levels[solid]), np.log(counts[solid] + 0.5)
-    last = x >= x[-1] - np.log(2.0)
+    last = y <= y[-1] + np.log(OFTEN_TIMES)
     slope = -float(np.polyfit(x[last], y[last], 1)[0]) if last.sum() >= 3 else 4.0
     slope = min(max(slope, 2.0), 8.0)
-    beyond = np.geomspace(levels[solid][-1] * 1.05, levels[solid][-1] * reach, 40)
+    beyond = np.geomspace(levels[solid][-1] * 1.05, levels[solid][-1] * reach, 60)
     rate_beyond = (counts[solid][-1] + 0.5) * (beyond / levels[solid][-1]) ** -slope
     all_levels = np.r_[levels[solid], beyond]
     rates = np.r_[counts[solid] + 0.5, rate_beyond] / max(device_days, 1e-9)

@@ -36,8 +36,11 @@ class DetectorConfig:
     """What the type's variance weighs against a device's own, and the least that a device's may be of it: with a
     season, when five quiet hours must not make the rest of the day odd, and without."""
 
-    gain_prior_readings: int = 1440
-    """What the type's own gain weighs against a device's: as much as a day of its readings."""
+    peers_prior_readings: int = 1440
+    """What it weighs that a device has nothing in common with its peers: as much as a day of readings."""
+
+    peers_half_life: float = 5.0
+    """Memory of what the devices of a site share."""
 
     spread_half_life: float = 2880.0
     """Memory of a device's own spread once it has learnt: two days, so that night and day both count."""
@@ -96,6 +99,9 @@ class DetectorConfig:
 
     week_days: float = 13.5
     """From so many days on the week is learnt too."""
+
+    change_readings: int = 5
+    """Readings after a change of mode that aren't judged: what is warm stays warm for a while."""
 
     ridge: float = 0.02
     """Ridge of the cross-sensor regression, in units of a sensor's variance."""

@@ -9,11 +9,11 @@ import numpy as np
 from ..exceptions import ModelError
 from . import kernel as at
 from . import persistence
-from .blocks import F32, F64, I64, Block, Scores, TrainingRows
+from .blocks import F32, F64, Block, Scores, TrainingRows
 from .calibration import SCORE_LIMIT, knot_values, leave_level
 from .config import DetectorConfig
 from .expectation import Expectation, fit_expectation
-from .fitting import NEVER, Calibration, calibrate, sort_rows
+from .fitting import NEVER, Calibration, Sorted, calibrate, habits_of, norm, sort_rows
 from .seasons import BINS_PER_DAY
 from .state import DetectorState
 
@@ -44,9 +44,9 @@ class Detector:
         self.sensor_names_ = tuple(rows.sensor_names)
         self.interval_ms_ = int(rows.interval_ms)
 
-        def replay(expectation: Expectation, learn: int, device: I64, ts: I64, values: F64) -> tuple[F32, F32]:
+        def replay(expectation: Expectation, learn: int, judged: Sorted) -> tuple[F32, F32]:
             self._take(expectation, None, learn)
-            return self._record(device, ts, values)
+            return self._record(judged)
 
         found = calibrate(ordered, self.interval_ms_, precisions, self.config, replay)
         expectation = fit_expectation(ordered.device, ordered.ts, ordered.values, precisions, self.config)
@@ -89,38 +89,26 @@ class Detector:
         constants[at.SETTLE] = np.iinfo(state.seen.dtype).max
         return self._advance(state, block, np.empty(NO_RECORD, np.float32), constants)
 
-    def own_scale(self, scores: Scores, slots: I64, n_devices: int) -> F32:
-        """How much odder (n_devices,) than the type's usual device each is by nature, by rows that taught; at least 1.
+    def take_habits(self, state: DetectorState, scores: Scores, slots: np.ndarray) -> None:
+        """Let devices be as odd as they were in rows that taught: `scores` of `warm`, of the devices `slots` (n,).
 
-        `slots` (n,) are the devices of the scored rows. What counts is the level that `own_tail` of a device's rows are
-        past, once it has learnt. 1 for a device with fewer than `own_rows` of them.
+        A sensor is compared with itself where its oddest rows were odder than those of the usual device of the type; by
+        at most `own_limit`, since nobody has said that it was healthy then. Devices with few such rows keep what they
+        have.
         """
-        order = np.argsort(slots, kind="stable")
-        order = order[~scores.learning[order]]
-        levels = self._level_at(scores.score[order].astype(np.float64))
-        names, starts = np.unique(slots[order], return_index=True)
-        parts = [part for part in np.split(levels, starts[1:]) if len(part)]
-        enough = np.array([len(part) >= self.config.own_rows for part in parts], bool)
-        scale = np.ones(n_devices, np.float32)
-        if enough.any():
-            high = np.array([np.quantile(part, 1 - self.config.own_tail) for part in parts])[enough]
-            scale[names[enough]] = np.clip(high / max(float(np.median(high)), 1e-6), 1.0, self.config.own_limit)
-        return scale
+        taught = ~scores.learning & np.isfinite(scores.score)
+        levels = self._level_at(scores.score[taught].astype(np.float64))
+        shares = scores.contribution[taught].astype(np.float64) ** 0.25  # of fourth powers, as the kernel makes them
+        sizes = levels[:, None] * shares / np.maximum(norm(shares), 1e-12)[:, None]
+        names, numbers = np.unique(slots[taught], return_inverse=True)
+        enough = np.bincount(numbers, minlength=len(names)) >= self.config.own_rows
+        habits = habits_of(sizes, numbers, self.arrays_["table"][:, at.TAIL].astype(np.float64), self.config)
+        state.habit[names[enough]] = np.rint((habits[enough] - 1.0) * at.HABIT_STEPS)
 
     def threshold(self, false_alerts_per_device_day: float) -> tuple[float, float]:
         """(enter, leave) in units of score at which healthy devices give so many false events per device-day."""
         level = self._level(false_alerts_per_device_day)
         return self.score_at(level), self.score_at(self._leave(level, self.usual_))
-
-    def thresholds(self, false_alerts_per_device_day: float, own_scale: F32) -> tuple[F32, F32]:
-        """(enter, leave) of devices (n,) that are by so much odder by nature than the type's usual one."""
-        level = self._level(false_alerts_per_device_day)
-        enter = np.interp(np.log(level * own_scale), np.log(knot_values()), self.arrays_["knots"])
-        leave = np.interp(
-            np.log(self._leave(level, self.usual_) * own_scale), np.log(knot_values()), self.arrays_["knots"]
-        )
-        # What no score reaches would make a device deaf.
-        return np.minimum(enter, REACHABLE).astype(np.float32), np.minimum(leave, REACHABLE).astype(np.float32)
 
     def pointwise_threshold(self) -> float:
         """The score that `pointwise_tail` of out-of-sample training rows are past: how benchmarks count."""
@@ -139,9 +127,10 @@ class Detector:
             raise ModelError(f"the detector knows the words {', '.join(WORDS)}; got {word!r}")
         state.alarm[slots] = 0
         state.relearn[slots] = at.BY_WORD + self.config.word_readings
-        for field in (at.FAST, at.HOUR, at.DAY, at.JOINT, at.SLOW, at.RUN, at.ALARM):
+        for field in (at.FAST, at.HOUR, at.DAY, at.JUMPS, at.SLOW, at.ALARM):
             state.sensor[slots, :, field] = 0.0
         state.sensor[slots, :, at.NOISE] = 1.0
+        state.run[slots] = 0
 
     def migrate(self, state: DetectorState, old: "Detector") -> DetectorState:
         """State for this model from the state of `old`: by sensor name; sensors that are new here learn.
@@ -161,7 +150,7 @@ class Detector:
             fresh.move_sensor(here, state, there, self.arrays_["scale"][here], old.arrays_["scale"][there])
         if self.sensor_names_ != old.sensor_names_:
             # What the others say is another sum now; a device's gain on the old one says nothing of it.
-            fresh.sensor[:, :, [at.GAIN_XY, at.GAIN_XX]] = 0.0
+            fresh.sensor[:, :, at.PEERS] = 0.0
         return fresh
 
     def save(self, folder: Path) -> None:
@@ -212,22 +201,25 @@ class Detector:
         """Put what was learnt into the arrays that the kernel reads; without calibration, no row is odd."""
         n_sensors = len(expectation.own)
         table = np.ones((n_sensors, at.N_SENSOR_COLUMNS))
-        table[:, at.OWN] = expectation.own
-        table[:, at.CROSS] = expectation.cross_spread
-        table[:, at.STEP] = 1.0
+        table[:, at.SWUNG] = expectation.swing**2
         table[:, at.PRIOR] = expectation.prior
         table[:, at.STILL] = expectation.still
-        table[:, at.PULL] = np.maximum(expectation.told * self.config.gain_prior_readings, 1e-6)
-        table[:, at.STUCK] = np.inf if found is None else found.stuck
+        table[:, at.ALONE] = expectation.usual_width**2 * self.config.peers_prior_readings
+        table[:, [at.STUCK, at.STUCK_AWAY]] = np.inf if found is None else found.stuck
         self.usual_ = 0.0 if found is None else found.usual
         self.levels_ = np.array([1.0]) if found is None else found.levels
         self.rates_ = np.array([1.0]) if found is None else found.rates
         if found is not None:
             table[:, at.CHANNELS : at.CHANNELS + at.N_CHANNELS] = found.channels
+            table[:, at.TAIL] = found.tails
+            table[:, at.BENDS : at.BENDS + at.N_CHANNELS] = found.bends
         enter = np.inf if found is None else self._level(self.config.false_alerts_per_device_day)
         self.arrays_: dict[str, np.ndarray] = {
             "scale": expectation.scale,
             "table": np.ascontiguousarray(table, np.float32),
+            "gaps": expectation.modes.gaps,
+            "patterns": np.ascontiguousarray(expectation.modes.patterns, np.float32),
+            "modes": np.ascontiguousarray(expectation.moods, np.float32),
             "cross": expectation.cross,
             "white": np.ascontiguousarray(np.eye(n_sensors) if found is None else found.white, np.float32),
             "season": expectation.season,
@@ -254,6 +246,9 @@ class Detector:
             at.RELEARN_GAIN: config.relearn_gain,
             at.RELEARN_SLOWER: config.relearn_slower,
             at.WORD_READINGS: config.word_readings,
+            at.CHANGE_READINGS: config.change_readings,
+            at.HALF_PEERS: config.peers_half_life,
+            at.SPREAD_EARLY: 0.0 if few else 1.0,
             at.VALUE_CLIP: config.value_clip,
             at.RESIDUAL_CLIP: config.residual_clip,
             at.CROSS_CLIP: config.cross_clip,
@@ -275,10 +270,16 @@ class Detector:
             constants[place] = value
         return constants
 
-    def _record(self, device: I64, ts: I64, values: F64) -> tuple[F32, F32]:
-        """Replay rows sorted by device and time; channels (n, S, channels + 1) and intervals of stillness (n, S)."""
-        record = np.empty((len(ts), self.n_sensors, at.N_CHANNELS + 2), np.float32)
-        self._advance(self.new_state(int(device[-1]) + 1), Block(device.astype(np.int32), ts, values), record)
+    def _record(self, rows: Sorted) -> tuple[F32, F32]:
+        """Replay rows as they came; channels (n, S, channels + 1) and intervals of stillness (n, S) of each."""
+        order = np.lexsort((rows.device, rows.ts))
+        record = np.empty((len(order), self.n_sensors, at.N_CHANNELS + 2), np.float32)
+        state = self.new_state(rows.n_devices)
+        state.place(rows.group[np.searchsorted(rows.device, np.arange(rows.n_devices))])
+        self._advance(state, Block(rows.device[order].astype(np.int32), rows.ts[order], rows.values[order]), record)
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        record = record[back]
         return record[:, :, : at.N_CHANNELS + 1], record[:, :, at.N_CHANNELS + 1]
 
     def _advance(self, state: DetectorState, block: Block, record: F32, constants: F64 | None = None) -> Scores:
@@ -303,7 +304,10 @@ class Detector:
             np.require(block.slots, np.int32, ["C", "W"]),
             np.require(block.ts, np.int64, ["C", "W"]),
             np.require(block.values, np.float64, ["C", "W"]),
-            *(self.arrays_[name] for name in ("scale", "table", "cross", "white", "season", "knots")),
+            *(
+                self.arrays_[name]
+                for name in ("scale", "table", "gaps", "patterns", "modes", "cross", "white", "season", "knots")
+            ),
             self.arrays_["constants"] if constants is None else constants,
             *state.to_arrays().values(),
             scores.score,

@@ -4,35 +4,54 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from . import kernel as at
 from .blocks import F32, F64, I64
 from .config import DAY_MS, DetectorConfig
-from .seasons import basis, busy_profile, demean, fit_season, season_table
+from .modes import Modes, find_modes
+from .seasons import basis, busy_profile, fit_season, known_times, season_table
 
 TINY = 1e-9
+SWING_CLIP = 4.0
+LEAST_SPREAD = 0.02
+LEAST_TELLING = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
     """Learnt from the rows of a type with S sensors; arrays as the kernel wants them.
 
-    `scale` float64 (S, 2): centre and spread in the sensor's unit; `own`, `cross_spread`, `prior`, `still`, `told`
-    float64 (S,); `cross` float32 (S, 2 S), weights of the others now and smoothed; `season` float32
-    (bins, 2, S); `span_days`, how long the rows reach.
+    `scale` float64 (S, 2): centre and spread in the sensor's unit; `swing`, `prior`, `still` float64 (S,);
+    `modes` tells them apart, `moods` float64 (M, S, columns of the kernel), what is expected in each; `cross` float32
+    (M, S, 2 S), weights of the others now and smoothed, all in devices' swings; `season` float32 (bins, 2, S);
+    `span_days`, how long the rows reach.
     """
 
     scale: F64
-    own: F64
-    cross_spread: F64
+    swing: F64
     prior: F64
     still: F64
+    modes: Modes
+    moods: F64
     cross: F32
-    told: F64
     season: F32
     span_days: float
 
+    @property
+    def own(self) -> F64:
+        """Spread (S,) of the residual from level and season in the usual mode."""
+        return self.moods[0, :, at.OWN]
+
+    @property
+    def usual_width(self) -> F64:
+        """Spread (S,) of the residual in the usual mode, from the others where they help."""
+        own, cross = self.moods[0, :, at.OWN], self.moods[0, :, at.CROSS]
+        return np.where(cross > 0, cross, own)
+
     def without_others(self) -> "Expectation":
         """The same, where each sensor is expected from its own past alone."""
-        return replace(self, cross_spread=np.zeros_like(self.cross_spread), cross=np.zeros_like(self.cross))
+        moods = self.moods.copy()
+        moods[:, :, at.CROSS] = 0.0
+        return replace(self, moods=moods, cross=np.zeros_like(self.cross))
 
 
 def spread_of(values: F64) -> F64:
@@ -93,7 +112,10 @@ def ridge_cross(residual: F64, slow: F64, config: DetectorConfig) -> F64:
     clean = np.clip(both / spread, -10.0, 10.0)
     covariance = clean.T @ clean / len(clean)
     for s in range(n_sensors):
-        rest = np.flatnonzero(np.arange(2 * n_sensors) % n_sensors != s)
+        # What stands still says nothing.
+        rest = np.flatnonzero((np.arange(2 * n_sensors) % n_sensors != s) & (spread > LEAST_TELLING))
+        if not len(rest):
+            continue
         gram = covariance[np.ix_(rest, rest)]
         gram = gram + (config.ridge * np.trace(gram) / len(rest) + TINY) * np.eye(len(rest))
         weights[s, rest] = np.linalg.solve(gram, covariance[rest, s]) * spread[s] / spread[rest]
@@ -107,34 +129,121 @@ def fit_expectation(device: I64, ts: I64, values: F64, precisions: F64, config: 
     one device, the second half of its rows).
     """
     scale, between = fit_scale(values, device, precisions)
+    modes = find_modes((values - scale[:, 0]) / scale[:, 1], device)
+    mode = modes.of((values - scale[:, 0]) / scale[:, 1])
+    at_home = modes.homes[mode]
+    if len(modes.patterns) > 1:
+        gaps = modes.gaps * scale[:, 1] + scale[:, 0]
+        scale, between = fit_scale(np.where(at_home, values, np.nan), device, precisions)
+        modes = Modes((gaps - scale[:, 0]) / scale[:, 1], modes.patterns)
     x = np.clip((values - scale[:, 0]) / scale[:, 1], -config.value_clip, config.value_clip)
+    steady = _steady(mode, device, config)
+    at_home &= steady[:, None]
+    switches = np.isfinite(modes.gaps)
     span_days = usual_days(device, ts)
-    coefficients = fit_season(x, device, ts, span_days, config)
-    residual = demean(x - basis(ts, span_days, config) @ coefficients, device)
-    busy = busy_profile(residual, ts, span_days, config)
-    own = np.maximum(usual_spread(residual / at_times(busy, ts), device), 1e-3)
-    full = np.nan_to_num(residual)
-    slow = smoothed(full, device, config.slow_half_life)
+    coefficients = fit_season(x, device, ts, span_days, at_home, switches, config)
+    residual = x - basis(ts, span_days, config) @ coefficients
+    residual -= _means(np.where(at_home, residual, np.nan), device)
+    at_work = at_times(busy_profile(np.where(at_home, residual, np.nan), ts, span_days, config), ts)
+    own = np.maximum(usual_spread(np.where(at_home, residual, np.nan) / at_work, device), 1e-3)
+    far = np.clip(np.nan_to_num(residual), -config.cross_clip, config.cross_clip)
+    quick = far - smoothed(far, device, config.slow_half_life)
+    squares = np.where(at_home & np.isfinite(residual), np.minimum(quick**2, (SWING_CLIP * own * at_work) ** 2), np.nan)
+    swings = np.sqrt(np.maximum(_means(squares, device), TINY))
+    swing = np.maximum(np.median(swings, axis=0), 1e-3)
+    relative = np.clip(swings / swing, np.sqrt(at.SWING_LOW), np.sqrt(at.SWING_HIGH))
+    far = np.clip(np.nan_to_num(residual) / relative, -config.cross_clip, config.cross_clip)
+    slow = smoothed(far, device, config.slow_half_life)
     half = device % 2 == 0 if device[-1] > 0 else np.arange(len(device)) < len(device) // 2
-    told = np.empty_like(residual)
+    n_modes, n_sensors = len(modes.patterns), x.shape[1]
+    moods = np.zeros((n_modes, n_sensors, at.N_MODE_COLUMNS))
+    cross = np.zeros((n_modes, n_sensors, 2 * n_sensors))
+    least = np.maximum(np.nan_to_num(precisions) / scale[:, 1], LEAST_SPREAD)
+    left_home = np.full_like(residual, np.nan)
+    for m in range(n_modes):
+        here = steady & (mode == m)
+        home = modes.homes[m]
+        rest = residual[here]
+        if m == 1:  # of which devices have a level of their own
+            off = _means(np.where(here[:, None], residual, np.nan), device)[here]
+            rest = rest - np.where(home, 0.0, off - np.median(off, axis=0))
+        for s in range(n_sensors):
+            shift, width = _centre_spread(rest[:, s])
+            if m == 0 and home[s]:
+                moods[m, s, : at.HOME + 1] = 0.0, 0.0, own[s], 0.0, 1.0
+                continue
+            instead, narrow = _centre_spread(x[here, s])
+            if not home[s] and (switches[s] or narrow < 0.5 * width):
+                moods[m, s, : at.HOME + 1] = instead, 1.0, max(narrow, least[s]), 0.0, 0.0
+                rest[:, s] = x[here, s] - instead
+            else:
+                moods[m, s, : at.HOME + 1] = shift, 0.0, own[s] if home[s] else max(width, least[s]), 0.0, home[s]
+                rest[:, s] -= shift
+        full = np.clip(np.nan_to_num(rest) / relative[here], -config.cross_clip, config.cross_clip)
+        told, weights = _told(full, slow[here], half[here], config)
+        told *= relative[here]
+        left = rest - told
+        busy_left = busy_profile(left, ts[here], span_days, config)
+        for s in range(n_sensors):
+            if home[s]:
+                width = float(usual_spread((left / at_times(busy_left, ts[here]))[:, [s]], device[here])[0])
+            else:
+                width = _centre_spread(left[:, s])[1]
+            width = max(width, least[s] if m else 1e-3)
+            if width < config.cross_gain * moods[m, s, at.OWN]:
+                moods[m, s, at.CROSS] = width
+                cross[m, s] = weights[s]
+            if home[s]:
+                left_home[here, s] = left[:, s] if moods[m, s, at.CROSS] > 0 else rest[:, s]
+    busy = busy_profile(left_home, ts, span_days, config)
+    steps = np.abs(np.diff(x, axis=0))[(np.diff(device) == 0) & steady[1:] & steady[:-1]]
+    still = np.array([_stillness(steps[:, s], precisions[s] / scale[s, 1]) for s in range(n_sensors)])
+    return Expectation(
+        scale=np.ascontiguousarray(scale),
+        swing=swing,
+        prior=np.minimum((own / np.maximum(between, 1e-3)) ** 2, 30.0),
+        still=still,
+        modes=modes,
+        moods=moods,
+        cross=np.ascontiguousarray(cross, np.float32),
+        season=season_table(coefficients, busy, known_times(at_home, ts, switches), span_days, config),
+        span_days=span_days,
+    )
+
+
+def _told(full: F64, slow: F64, half: np.ndarray, config: DetectorConfig) -> tuple[F64, F64]:
+    """What the others say (n, S) of each sensor, from rows not fitted on, and the weights (S, 2 S) of all rows."""
+    told = np.zeros_like(full)
+    if len(full) < 20 * full.shape[1]:
+        return told, np.zeros((full.shape[1], 2 * full.shape[1]))
     for fold in (half, ~half):
         weights = ridge_cross(full[fold], slow[fold], config)
         told[~fold] = np.concatenate([full[~fold], slow[~fold]], axis=1) @ weights.T
-    left = np.maximum(usual_spread((residual - told) / at_times(busy, ts), device), 1e-3)
-    helps = left < config.cross_gain * own
-    steps = np.abs(np.diff(x, axis=0))[np.diff(device) == 0]
-    still = np.array([_stillness(steps[:, s], precisions[s] / scale[s, 1]) for s in range(x.shape[1])])
-    return Expectation(
-        scale=np.ascontiguousarray(scale),
-        own=own,
-        cross_spread=np.where(helps, left, 0.0),
-        prior=np.minimum((own / np.maximum(between, 1e-3)) ** 2, 30.0),
-        still=still,
-        cross=np.ascontiguousarray(np.where(helps[:, None], ridge_cross(full, slow, config), 0.0), np.float32),
-        told=(told**2).mean(axis=0),
-        season=season_table(coefficients, busy, span_days, config),
-        span_days=span_days,
-    )
+    return told, ridge_cross(full, slow, config)
+
+
+def _steady(mode: np.ndarray, device: I64, config: DetectorConfig) -> np.ndarray:
+    """Rows (n,) that are not of the first readings after a change of mode."""
+    changed = np.r_[False, (np.diff(mode) != 0) & (np.diff(device) == 0)]
+    return ~np.convolve(changed, np.ones(config.change_readings), "full")[: len(mode)].astype(bool)
+
+
+def _means(values: F64, device: I64) -> F64:
+    """Each device's mean of values (n, k), NaN left out, on each of its rows; rows sorted by device."""
+    starts = np.flatnonzero(np.r_[True, np.diff(device) != 0])
+    there = np.isfinite(values)
+    sums = np.add.reduceat(np.where(there, values, 0.0), starts, axis=0)
+    means: F64 = sums / np.maximum(np.add.reduceat(there, starts, axis=0, dtype=np.int64), 1)
+    return np.repeat(means, np.diff(np.r_[starts, len(device)]), axis=0)
+
+
+def _centre_spread(column: F64) -> tuple[float, float]:
+    """Median and robust spread of a column (n,); 0 and 0 of none."""
+    column = column[np.isfinite(column)]
+    if not len(column):
+        return 0.0, 0.0
+    centre = float(np.median(column))
+    return centre, float(spread_of(column[:, None] - centre)[0])
 
 
 def usual_days(device: I64, ts: I64) -> float:

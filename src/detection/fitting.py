@@ -10,7 +10,7 @@ from .blocks import F32, F64, I64, TrainingRows
 from .calibration import event_rates, knot_values, score_table
 from .config import DAY_MS, DetectorConfig
 from .expectation import Expectation, fit_expectation, usual_days
-from .kernel import INNOVATION, N_CHANNELS, NOISY, SMOOTH_DAY, SMOOTH_FAST, SMOOTH_HOUR
+from .kernel import INNOVATION, JUMPY, N_CHANNELS, NOISY, SMOOTH_DAY, SMOOTH_FAST, SMOOTH_HOUR
 from .noise import normal_rates, normal_score, rare, row_noise, shows_wander, smoothed_deviation, wander_factors
 
 USUAL = 0.97
@@ -19,24 +19,30 @@ USUAL = 0.97
 SHORT_REACH, LONG_REACH = 2.0, 30.0
 """Levels go so many times beyond the highest that was counted, where that was on less than a device-day, and else."""
 
+RARE = 2.0
+"""Where each channel's highest of a usual device comes to lie, in units of what is past `channel_tail`."""
+
+MANY_ROWS = 2880
+"""Rows from which on a device's highest says something of its tail."""
+
 NEVER = 1e9
 """Scale of a channel that the training rows can't judge: it never counts."""
-
-Replay = Callable[[Expectation, int, I64, I64, F64], tuple[F32, F32]]
-"""(expectation, learning rows, device, ts, values) -> channels (n, S, channels + 1), stillness (n, S)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
-    """Training rows by device (numbered from 0) and time, each time once; `values` (n, S), NaN where missing."""
+    """Training rows by device (numbered from 0) and time, each time once; `values` (n, S), NaN where missing; `group`
+    (n,) of peers, numbered from 0, -1 for none."""
 
     device: I64
     ts: I64
     values: F64
+    group: I64
 
     def take(self, index: np.ndarray) -> "Sorted":
         """The rows chosen, devices numbered anew."""
-        return Sorted(np.unique(self.device[index], return_inverse=True)[1], self.ts[index], self.values[index])
+        device = np.unique(self.device[index], return_inverse=True)[1]
+        return Sorted(device, self.ts[index], self.values[index], self.group[index])
 
     @property
     def n_devices(self) -> int:
@@ -49,15 +55,22 @@ class Sorted:
         return int(np.median(np.bincount(self.device)))
 
 
+Replay = Callable[[Expectation, int, Sorted], tuple[F32, F32]]
+"""(expectation, learning rows, rows) -> channels (n, S, channels + 1), stillness (n, S) of each row."""
+
+
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How odd is rare. `channels` (S, channels), scale of each; `white` (S, S) and `joint_scale` for sensors
-    together; `stuck` (S,) intervals; `knots`, the score table; `levels` and `rates`, false events per device-day at
-    each level; `usual`, the level that healthy rows seldom pass; `learn`, the readings for which a device learns;
-    `few`, whether rows were too few to count, and to tell devices apart.
+    """How odd is rare. `channels` and `bends` (S, channels), scale and power of each; `tails` (S,), how odd the usual
+    device's sensor is in its oddest rows; `white` (S, S) and `joint_scale` for sensors together; `stuck` (S, 2)
+    intervals, at home and away; `knots`, the score table; `levels` and `rates`, false events per device-day at each
+    level; `usual`, the level that healthy rows seldom pass; `learn`, the readings for which a device learns; `few`,
+    whether rows were too few to count, and to tell devices apart.
     """
 
     channels: F64
+    bends: F64
+    tails: F64
     white: F64
     joint_scale: float
     stuck: F64
@@ -79,16 +92,41 @@ def sort_rows(rows: TrainingRows, config: DetectorConfig) -> Sorted:
             f"{len(rows)} readings to learn from; a device type needs {config.learn_readings} or more:"
             " wait for more readings, or lower --learn no further"
         )
-    numbers = np.unique(rows.device, return_inverse=True)[1].astype(np.int64)
-    n_devices = int(numbers.max()) + 1
+    names, firsts, numbers = np.unique(rows.device, return_index=True, return_inverse=True)
+    site = np.full(len(names), -1) if rows.site is None else rows.site[firsts]
     room = config.max_rows * 8 // max(rows.values.shape[1], 8)
-    keep_every = min(max(1, -(-len(rows) // room)), n_devices)
-    chosen = np.flatnonzero(numbers % keep_every == 0)
+    kept = chosen_devices(site, max(1, len(names) * room // max(len(rows), 1)))
+    chosen = np.flatnonzero(kept[numbers])
     order = chosen[np.lexsort((rows.ts[chosen], numbers[chosen]))]
-    device, ts = numbers[order] // keep_every, rows.ts[order]
+    device, ts = (np.cumsum(kept) - 1)[numbers[order]], rows.ts[order]
+    groups = np.unique(np.maximum(site, -1), return_inverse=True)[1] - int((site < 0).any())
     first = np.r_[True, (np.diff(device) != 0) | (np.diff(ts) != 0)]
     values = rows.values[order][first]
-    return Sorted(device[first], ts[first], np.where(np.isfinite(values), values, np.nan))
+    group = groups[numbers[order]][first]
+    return Sorted(device[first], ts[first], np.where(np.isfinite(values), values, np.nan), group)
+
+
+TOGETHER = 6
+"""Devices of one site that are learnt from: enough to show what peers share, and room for other sites."""
+
+
+def chosen_devices(site: I64, most: int) -> np.ndarray:
+    """Which devices (n,) to learn from, about `most`: some of a site together, from sites at even distances.
+
+    Devices of no site, numbered below 0, stand alone.
+    """
+    n_devices = len(site)
+    if most >= n_devices:
+        return np.ones(n_devices, bool)
+    alone = np.flatnonzero(site < 0)
+    groups = [alone[k : k + 1] for k in range(len(alone))]
+    groups += [np.flatnonzero(site == place)[:TOGETHER] for place in np.unique(site[site >= 0])]
+    share = min(1.0, most / sum(len(group) for group in groups))
+    kept = np.zeros(n_devices, bool)
+    for k, group in enumerate(groups):
+        if int((k + 1) * share) > int(k * share):
+            kept[group] = True
+    return kept
 
 
 def calibrate(rows: Sorted, interval_ms: int, precisions: F64, config: DetectorConfig, replay: Replay) -> Calibration:
@@ -96,11 +134,12 @@ def calibrate(rows: Sorted, interval_ms: int, precisions: F64, config: DetectorC
     the last two fifths of each by the first three. Where that leaves too few rows to see their tail, by their noise."""
     learn = int(np.clip(rows.usual_rows // 2, 10, config.learn_readings))
     parts: list[tuple[F32, I64]] = []
-    stillness = np.zeros(rows.values.shape[1])
+    stillness = np.zeros((rows.values.shape[1], 2))
     for fitted, judged in _folds(rows):
         expectation = fit_expectation(fitted.device, fitted.ts, fitted.values, precisions, config)
-        recorded, still = replay(expectation, learn, judged.device, judged.ts, judged.values)
-        stillness = np.maximum(stillness, _usual_stillness(still, judged.device))
+        recorded, still = replay(expectation, learn, judged)
+        both = np.stack([np.maximum(still, 0.0), np.maximum(-still, 0.0)], axis=2)
+        stillness = np.maximum(stillness, _usual_stillness(both, judged.device))
         position = np.arange(len(judged.device)) - np.searchsorted(judged.device, judged.device)
         start = learn if rows.n_devices >= 4 else int(0.6 * rows.usual_rows)
         late = position >= min(start, max(rows.usual_rows - 10, 0))
@@ -122,12 +161,23 @@ def calibrate(rows: Sorted, interval_ms: int, precisions: F64, config: DetectorC
         wander = np.minimum(wander_factors(rows.values, rows.device, config), NEVER)
     healthy = np.ones(len(device), bool)
     for _ in range(3):
-        channels = _channel_scales(recorded[healthy], device[healthy], wander, config)
+        channels, bends = _channel_scales(recorded[healthy], device[healthy], wander, config)
         white, joint_scale = _whitening(recorded[healthy, :, N_CHANNELS], wander, config)
         if channels[:, SMOOTH_HOUR].min() >= NEVER:
             joint_scale = NEVER  # rows too short to judge one sensor over an hour can't judge them together
-        combined = _combine(recorded, channels, white, joint_scale)
-        healthy = _without_odd_devices(combined, device)
+        sizes = sensor_sizes(recorded, channels, bends, white, joint_scale)
+        healthy = _without_odd_devices(norm(sizes), device)
+    tails = usual_tails(sizes[healthy], device[healthy], config)
+    habits = habits_of(sizes, device, tails, config)
+    # A device's habits are known from its first half; what is rare is seen on the other.
+    later = np.arange(len(device)) - np.searchsorted(device, device) >= np.bincount(device)[device] // 2
+    if rows.usual_rows < 2 * config.own_rows:
+        later[:] = True
+    earlier = habits_of(sizes[~later], device[~later], tails, config) if not later.all() else np.ones_like(habits)
+    grown = np.ones_like(habits)
+    grown[: len(earlier)] = earlier
+    combined = norm(sizes / grown[device])
+    healthy = _without_odd_devices(combined, device) & later
     combined, device = combined[healthy], device[healthy]
     usual = float(np.quantile(combined, USUAL))
     device_days = len(combined) * interval_ms / DAY_MS
@@ -135,7 +185,9 @@ def calibrate(rows: Sorted, interval_ms: int, precisions: F64, config: DetectorC
     reach = SHORT_REACH if device_days < 1.0 else LONG_REACH
     levels, rates = event_rates(combined, device, device_days, usual, config.leave_ratio, reach)
     learn = config.learn_readings
-    return Calibration(channels, white, joint_scale, stuck, score_table(combined), levels, rates, usual, learn, False)
+    return Calibration(
+        channels, bends, tails, white, joint_scale, stuck, score_table(combined), levels, rates, usual, learn, False
+    )
 
 
 def _by_noise(rows: Sorted, interval_ms: int, precisions: F64, stuck: F64, config: DetectorConfig) -> Calibration:
@@ -155,6 +207,8 @@ def _by_noise(rows: Sorted, interval_ms: int, precisions: F64, stuck: F64, confi
     usual = float(np.interp(-np.log10(1 - USUAL), normal_score(levels, config.pointwise_tail, n_sensors), levels))
     return Calibration(
         channels,
+        np.ones_like(channels),
+        np.ones(n_sensors),
         np.eye(n_sensors),
         NEVER,
         stuck,
@@ -169,7 +223,9 @@ def _by_noise(rows: Sorted, interval_ms: int, precisions: F64, stuck: F64, confi
 
 def _folds(rows: Sorted) -> list[tuple[Sorted, Sorted]]:
     if rows.n_devices >= 4:
-        even = rows.device % 2 == 0
+        # Peers stay together, where there are groups enough.
+        by = rows.group if len(np.unique(rows.group)) >= 4 and rows.group.min() >= 0 else rows.device
+        even = by % 2 == 0
         return [(rows.take(even), rows.take(~even)), (rows.take(~even), rows.take(even))]
     position = np.arange(len(rows.device)) - np.searchsorted(rows.device, rows.device)
     size = np.bincount(rows.device)[rows.device]
@@ -177,27 +233,29 @@ def _folds(rows: Sorted) -> list[tuple[Sorted, Sorted]]:
 
 
 def _usual_stillness(still: F32, device: I64) -> F64:
-    """The longest stillness (S,) of all devices but the stillest tenth, which may be stuck."""
-    longest = np.zeros((int(device[-1]) + 1, still.shape[1]))
+    """The longest stillness (S, 2), at home and away, of all devices but the stillest tenth, which may be stuck."""
+    longest = np.zeros((int(device[-1]) + 1, *still.shape[1:]))
     np.maximum.at(longest, device, np.nan_to_num(still))
     result: F64 = np.quantile(longest, 0.9, axis=0, method="higher" if len(longest) < 10 else "nearest")
     return result
 
 
-def _channel_scales(recorded: F32, device: I64, wander: F64, config: DetectorConfig) -> F64:
-    """What `channel_tail` of a usual device's rows are past, (S, channels), not below what white noise would give.
+def _channel_scales(recorded: F32, device: I64, wander: F64, config: DetectorConfig) -> tuple[F64, F64]:
+    """What `channel_tail` of a usual device's rows are past, (S, channels), not below what white noise would give; and
+    the powers (S, channels), at most 1, that bring the highest that usual devices got to the common `RARE`.
 
     Of the devices' own quantiles the one that three quarters of them keep: odd ones must not make a channel deaf. (Nine
     tenths let one faulty device of eight do so; half made the levels of types whose devices differ too high.)
     """
     lives = {SMOOTH_FAST: config.half_lives[0], SMOOTH_HOUR: config.half_lives[1], SMOOTH_DAY: config.half_lives[2]}
-    floors = {INNOVATION: 2.8, NOISY: 0.3} | {
+    floors = {INNOVATION: 2.8, NOISY: 0.3, JUMPY: 0.15} | {
         channel: 2.8 * np.sqrt((1 - 0.5 ** (1 / life)) / (1 + 0.5 ** (1 / life))) for channel, life in lives.items()
     }
     starts = np.flatnonzero(np.r_[True, np.diff(device) != 0])
     ends = np.r_[starts[1:], len(device)]
     rows_each = np.median(ends - starts)
     scales = np.full((recorded.shape[1], N_CHANNELS), NEVER)
+    bends = np.ones_like(scales)
     for channel in range(N_CHANNELS):
         if channel in lives and channel != SMOOTH_FAST and 4 * lives[channel] > rows_each:
             continue
@@ -207,7 +265,19 @@ def _channel_scales(recorded: F32, device: I64, wander: F64, config: DetectorCon
         usual = high_quantile(np.array(each), 0.75)
         factor = wander if channel in lives else np.ones_like(wander)
         scales[:, channel] = np.where(np.isfinite(usual), np.maximum(usual, floors[channel]) * factor, NEVER)
-    return scales
+        if len(starts) >= 8 and rows_each >= MANY_ROWS:
+            highest = high_quantile(
+                np.array(
+                    [
+                        np.nanmax(recorded[a:b, :, channel], axis=0, initial=0.0)
+                        for a, b in zip(starts, ends, strict=True)
+                    ]
+                ),
+                0.75,
+            )
+            times = np.maximum(np.nan_to_num(highest) / scales[:, channel], RARE)
+            bends[:, channel] = np.log(RARE) / np.log(times)
+    return scales, bends
 
 
 def high_quantile(values: np.ndarray, share: float) -> F64:
@@ -232,12 +302,55 @@ def _whitening(joint: F32, wander: F64, config: DetectorConfig) -> tuple[F64, fl
     return white / wander, max(float(np.quantile(distance, 1 - config.channel_tail)), 1e-3)
 
 
-def _combine(recorded: F32, channels: F64, white: F64, joint_scale: float) -> F64:
-    """The combined statistic of recorded rows, as the kernel makes it."""
-    unit = np.nan_to_num(recorded[:, :, :N_CHANNELS] / channels).max(axis=2).astype(float)
-    distance = np.sqrt(((np.nan_to_num(recorded[:, :, N_CHANNELS]).astype(float) @ white.T) ** 2).sum(axis=1))
-    result: F64 = ((np.minimum(unit, 1e4) ** 8).sum(axis=1) + np.minimum(distance / joint_scale, 1e4) ** 8) ** 0.125
+def sensor_sizes(recorded: F32, channels: F64, bends: F64, white: F64, joint_scale: float) -> F64:
+    """How odd each sensor (n, S) of recorded rows is, as the kernel makes it: its own channels, and its share of what
+    is odd in all together."""
+    units = np.nan_to_num(recorded[:, :, :N_CHANNELS] / channels.astype(np.float32))
+    past = units > 1.0
+    units[past] **= np.broadcast_to(bends.astype(np.float32), units.shape)[past]
+    unit = np.minimum(units.max(axis=2).astype(float), 1e4)
+    joint = np.nan_to_num(recorded[:, :, N_CHANNELS]).astype(float)
+    whitened = joint @ white.T
+    share = np.maximum((whitened @ white) * joint, 0.0)
+    together = np.minimum(np.sqrt((whitened**2).sum(axis=1)) / joint_scale, 1e4)
+    share *= (together**8 / (share.sum(axis=1) + 1e-30))[:, None]
+    result: F64 = (unit**8 + share) ** 0.125
     return result
+
+
+def norm(sizes: F64) -> F64:
+    """The combined statistic (n,) of sensors' sizes (n, S)."""
+    result: F64 = (sizes**8).sum(axis=1) ** 0.125
+    return result
+
+
+def usual_tails(sizes: F64, device: I64, config: DetectorConfig) -> F64:
+    """The size (S,) that `own_tail` of a usual device's rows are past: the devices' median; inf where none tells."""
+    tails = _tails(sizes, device, config)
+    told = np.isfinite(tails).all(axis=1)
+    if not told.any():
+        return np.full(sizes.shape[1], np.inf)
+    result: F64 = np.maximum(np.median(tails[told], axis=0), 1e-3)
+    return result
+
+
+def habits_of(sizes: F64, device: I64, tails: F64, config: DetectorConfig) -> F64:
+    """How much odder (n_devices, S) than the usual device's each sensor is by nature; 1 to `own_limit`."""
+    own = np.nan_to_num(_tails(sizes, device, config), nan=0.0)
+    result: F64 = np.clip(own / tails, 1.0, config.own_limit)
+    return result
+
+
+def _tails(sizes: F64, device: I64, config: DetectorConfig) -> F64:
+    """The size (n_devices, S) that `own_tail` of each device's rows are past; NaN for one with too few."""
+    order = np.argsort(device, kind="stable")
+    names, starts = np.unique(device[order], return_index=True)
+    found = np.full((int(device.max(initial=-1)) + 1, sizes.shape[1]), np.nan)
+    for name, first, count in zip(names, starts, np.bincount(device)[names], strict=True):
+        rows = order[first : first + count]
+        if len(rows) >= config.own_rows:
+            found[name] = high_quantile(sizes[rows], 1 - config.own_tail)
+    return found
 
 
 def _without_odd_devices(combined: F64, device: I64) -> np.ndarray:
@@ -248,5 +361,5 @@ def _without_odd_devices(combined: F64, device: I64) -> np.ndarray:
     high = np.array([np.quantile(combined[numbers == d], 0.99) for d in range(len(names))])
     size = np.log(np.maximum(high, 1e-3))
     middle = np.median(size)
-    spread = max(1.4826 * float(np.median(np.abs(size - middle))), 0.1)
+    spread = max(1.4826 * float(np.median(np.abs(size - middle))), 0.25)
     return np.asarray((size <= middle + 3.0 * spread)[numbers])

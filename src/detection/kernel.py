@@ -13,7 +13,7 @@ import numpy as np
 from ..compiled import compiled as machine_code
 from .blocks import F32, F64, I32, I64, U8, U16, U64
 
-# Fields of DetectorState.sensor, per device and sensor. All but LAST and RUN are in spreads of the sensor.
+# Fields of DetectorState.sensor, per device and sensor. All but LAST are in spreads of the sensor.
 LEVEL = 0  # the device's own level, less the type's centre
 SPREAD = 1  # variance of the device's residual over the type's
 LAST = 2  # newest value, scaled
@@ -21,12 +21,12 @@ FAST = 3  # residual smoothed at the first half-life
 HOUR = 4  # ... the second
 DAY = 5  # ... the third
 NOISE = 6  # smoothed square of the innovation
-JOINT = 7  # cross-sensor residual smoothed at the second half-life, for whitening
-RUN = 8  # intervals without a change
-SLOW = 9  # deviation from level and season, smoothed: what other sensors follow late
-GAIN_XY = 10  # device's own gain on what the others say: sum of products
-GAIN_XX = 11  # ... and of squares
-ALARM = 12  # how odd the sensor has been in its alarm, smoothed; 0 without an alarm
+JUMPS = 7  # what single readings jump beyond NOISE_LIMIT, smoothed at the second half-life
+SLOW = 8  # deviation from level and season, smoothed: what other sensors follow late
+PEERS = 9  # how the device goes with what its peers share: sum of products
+ALARM = 10  # how odd the sensor has been in its alarm, smoothed; 0 without an alarm
+SWING = 11  # how far the device's sensor swings within the hour, as mean square over the type's
+AWAY = 12  # the device's own level in the second mode; 0 where it has never been in it
 N_FIELDS = 13
 
 # Channels: ways in which one sensor can be odd.
@@ -35,18 +35,28 @@ SMOOTH_FAST = 1
 SMOOTH_HOUR = 2
 SMOOTH_DAY = 3
 NOISY = 4
-N_CHANNELS = 5
+JUMPY = 5  # single readings far off, again and again
+N_CHANNELS = 6
 
 # Columns of the table of sensors (float32).
-OWN = 0  # spread of the residual from the device's own level and season
-CROSS = 1  # spread of the residual from the other sensors; 0 where they don't help
-STEP = 2  # spread of the innovation, in spreads of the residual
-PRIOR = 3  # readings that the type's centre is worth to a new device
-STILL = 4  # a change below this counts as none
-STUCK = 5  # intervals of stillness past which a sensor is stuck
+SWUNG = 0  # the usual device's swing: mean square of deviations, less what they have been of late
+TAIL = 1  # how odd the usual device's sensor is in its oddest rows
+PRIOR = 2  # readings that the type's centre is worth to a new device
+STILL = 3  # a change below this counts as none
+STUCK = 4  # intervals of stillness past which a sensor is stuck
+STUCK_AWAY = 5  # ... that switches, and is off
 CHANNELS = 6  # scale of each channel: 1 is where `channel_tail` of healthy rows are past
-PULL = CHANNELS + N_CHANNELS  # what the type's gain of 1 weighs, in sums of squares
-N_SENSOR_COLUMNS = PULL + 1
+BENDS = CHANNELS + N_CHANNELS  # power that what is past 1 is raised to: tails of all channels are equally rare then
+ALONE = BENDS + N_CHANNELS  # what it weighs that a device has nothing in common with its peers, in sums of squares
+N_SENSOR_COLUMNS = ALONE + 1
+
+# What is expected of a sensor in a mode (float32).
+SHIFT = 0  # off the device's level and season, or instead of them
+INSTEAD = 1  # 1: instead
+OWN = 2  # spread of the residual from that
+CROSS = 3  # spread of the residual from the other sensors; 0 where they don't help
+HOME = 4  # 1 where a device's own level, spread and swing are learnt and hold
+N_MODE_COLUMNS = 5
 
 # Constants of the kernel (float64).
 INTERVAL_MS = 0
@@ -77,7 +87,10 @@ SPREAD_LOW = 24
 HELD_SCORE = 25
 RELEARN_SLOWER = 26
 WORD_READINGS = 27
-N_CONSTANTS = 28
+CHANGE_READINGS = 28
+HALF_PEERS = 29
+SPREAD_EARLY = 30
+N_CONSTANTS = 31
 
 # The table that turns the combined statistic into a score: knots at even steps of log2.
 KNOT_FIRST = -6.0
@@ -86,8 +99,26 @@ N_KNOTS = 160
 
 BY_WORD = 128  # what DetectorState.relearn has on top where an operator's word let the level move
 NOISE_LIMIT = 16.0  # one wild value alone doesn't make a sensor noisy
+JUMP_LIMIT = 12.0  # ... nor one jump a loose contact
 WINSOR = 9.0  # squares of residuals count at most three spreads towards a device's own spread
 SPREAD_HIGH = 16.0  # a device's own variance is at most this multiple of its type's
+SWING_PRIOR = 1440.0  # what the type's swing weighs against a device's own: a day of minutes
+SWING_LOW, SWING_HIGH = 0.01, 25.0
+PEERS_STEPS = 256.0  # what peers share is summed up in such parts of a spread: whole numbers add in any order
+PEERS_CLIP = 1.5  # a device pulls by so many usual widths at most: one that is broken doesn't pull the rest with it
+PEERS_NOISE = (
+    1.0  # what is shared is believed by itself where it is past so many usual widths, all the more the further
+)
+PEERS_LEAST = 3  # fewer share nothing
+PEERS_PRIOR = 2.0
+PEERS_KEEP = 1.0 - 1.0 / 20160.0  # two weeks of minutes
+VOLATILITY_CLIP = 3.0  # a device counts for so many spreads at most in how volatile its peers are
+VOLATILITY_USUAL = 1.1  # where peers are on the whole so far off or less, nothing is widened
+VOLATILITY_KEEP = 0.5 ** (1.0 / 30.0)  # memory of that: half an hour of minutes
+HABIT_STEPS = 85.0
+AWAY_PRIOR, AWAY_MOST = 30.0, 5000.0
+LATE = 2  # intervals after which all peers have told
+N_ROUNDS = 3
 UNIT_LIMIT = 1e4  # no channel counts for more, so that eighth powers stay finite
 DAY_INTERVALS = 1440.0
 
@@ -98,7 +129,10 @@ def advance(
     values: F64,  # values (n, S)
     scale: F64,  # scale (S, 2): centre, spread
     table: F32,  # table of sensors (S, columns of layout)
-    cross: F32,  # cross (S, 2 S): weights of the others, now and smoothed, 0 for the sensor itself
+    gaps: F64,  # gaps (S,): values between both sides of a sensor that switches, else NaN
+    patterns: F32,  # patterns (M, S): 1 where the sensor is above its gap
+    modes: F32,  # modes (M, S, columns above)
+    crosses: F32,  # cross (M, S, 2 S): weights of the others, now and smoothed, 0 for the sensor itself
     white: F32,  # white (S, S): inverse Cholesky factor, lower triangle
     season: F32,  # season (bins, 2, S): expected level, relative spread
     knots: F32,  # score at the knots
@@ -109,6 +143,16 @@ def advance(
     count: I32,  # count
     alarm: U64,  # alarm
     relearn: U8,  # relearn
+    mode: U8,  # mode
+    since: U8,  # readings since it changed, at most 255
+    group: I32,  # the device's group of peers (n,), -1 for none
+    told_at: I64,  # groups: interval of each round (G, N_ROUNDS)
+    told_sum: I32,  # sums of what devices were off in it (G, N_ROUNDS, S)
+    told_size: I32,  # sums of how far off they were, either way (G, N_ROUNDS, S)
+    told_count: I32,  # of how many (G, N_ROUNDS, S)
+    shared: F32,  # what a group shares, smoothed, sums of its squares, how volatile it is (G, 3, S)
+    run: U16,  # intervals without a change (n, S)
+    habit: U8,  # how much odder the sensor is by nature than the type's usual one, in HABIT_STEPS above 1 (n, S)
     out_score: F32,  # out: score (n,)
     out_alarm: U8,  # alarm (n,)
     out_centre: F32,  # centre (n, S)
@@ -116,11 +160,12 @@ def advance(
     out_contribution: F32,  # contribution (n, S)
     out_stuck: U64,  # stuck (n,)
     out_learning: U8,  # learning (n,)
-    record: F32,  # record (n or 0, S, channels + 2): channels, JOINT, RUN, for calibration
+    record: F32,  # record (n or 0, S, channels + 2): channels, HOUR, run (away from home below 0), for calibration
 ) -> None:
     """Advance the state by each row in turn and write what the detector says of it."""
     n_rows, n_sensors = values.shape
     n_bins = season.shape[0]
+    n_modes = patterns.shape[0]
     recording = record.shape[0] > 0
     learn = constants[LEARN]
     residual_clip = constants[RESIDUAL_CLIP]
@@ -129,6 +174,7 @@ def advance(
     keep_day_1 = 0.5 ** (1.0 / constants[HALF_DAY])
     keep_slow_1 = 0.5 ** (1.0 / constants[HALF_SLOW])
     keep_noise_1 = 0.5 ** (1.0 / constants[HALF_NOISE])
+    keep_peers_1 = 0.5 ** (1.0 / constants[HALF_PEERS])
     keep_alarm = 0.5 ** (1.0 / constants[HALF_ALARM])
     value = np.empty(n_sensors, np.float64)
     own = np.empty(n_sensors, np.float64)
@@ -143,6 +189,12 @@ def advance(
     whitened = np.empty(n_sensors, np.float64)
     share = np.empty(n_sensors, np.float64)
     size = np.empty(n_sensors, np.float64)
+    seen_by = np.empty(N_CHANNELS, np.float64)
+    swing = np.empty(n_sensors, np.float64)
+    far = np.empty(n_sensors, np.float64)
+    alone = np.empty(n_sensors, np.float64)
+    widened = np.empty(n_sensors, np.float64)
+    peers = np.empty(n_sensors, np.float64)
     for row in range(n_rows):
         i = slots[row]
         n_seen = count[i]
@@ -181,50 +233,137 @@ def advance(
             bin_1 = 0
         part = where - bin_0
 
-        # 1. Scale, and take off what the device's own level and the season expect.
+        # 1. Scale. Sensors that switch vote on the mode.
         for s in range(n_sensors):
             raw = values[row, s]
-            base[s] = sensor[i, s, LEVEL] + season[bin_0, 0, s] * (1.0 - part) + season[bin_1, 0, s] * part
-            busy[s] = season[bin_0, 1, s] * (1.0 - part) + season[bin_1, 1, s] * part
+            value[s] = np.nan
             if np.isfinite(raw):
                 x = (raw - scale[s, 0]) / scale[s, 1]
-                x = min(max(x, -constants[VALUE_CLIP]), constants[VALUE_CLIP])
-                value[s] = x
-                if seen[i, s] == 0:
-                    base[s] -= sensor[i, s, LEVEL]
-                    sensor[i, s, LEVEL] = (x - base[s]) / (1.0 + table[s, PRIOR])
-                    base[s] += sensor[i, s, LEVEL]
-                    sensor[i, s, SPREAD] = 1.0
+                value[s] = min(max(x, -constants[VALUE_CLIP]), constants[VALUE_CLIP])
+        m = 0
+        if n_modes > 1:
+            agreed = 0
+            m = mode[i]
+            for candidate in range(n_modes):
+                votes = 0
+                for s in range(n_sensors):
+                    if not np.isnan(gaps[s]) and not np.isnan(value[s]):
+                        if (value[s] > gaps[s]) == (patterns[candidate, s] > 0.5):
+                            votes += 1
+                if votes > agreed:
+                    m, agreed = candidate, votes
+            if n_seen == 0:
+                since[i] = 255
+            elif m != mode[i]:
+                since[i] = 0
+            elif since[i] < 255:
+                since[i] += 1
+            mode[i] = m
+        steady = n_modes == 1 or since[i] >= constants[CHANGE_READINGS]
+        cross = crosses[m]
+
+        # Take off what the device's own level, the season and the mode expect.
+        for s in range(n_sensors):
+            x = value[s]
+            usual = season[bin_0, 0, s] * (1.0 - part) + season[bin_1, 0, s] * part
+            busy[s] = 1.0
+            home = modes[m, s, HOME] > 0.0
+            if home:
+                busy[s] = season[bin_0, 1, s] * (1.0 - part) + season[bin_1, 1, s] * part
+            instead = modes[m, s, INSTEAD] > 0.0
+            if seen[i, s] == 0 and not np.isnan(x):
+                sensor[i, s, SPREAD] = 1.0
+                sensor[i, s, SWING] = 1.0
+                sensor[i, s, LEVEL] = 0.0
+                if home:
+                    sensor[i, s, LEVEL] = (x - usual - modes[m, s, SHIFT]) / (1.0 + table[s, PRIOR])
+            base[s] = modes[m, s, SHIFT]
+            if not instead:
+                base[s] += usual
+            usual += sensor[i, s, LEVEL]
+            if m == 1 and not home:
+                if sensor[i, s, AWAY] == 0.0 and not np.isnan(x):
+                    sensor[i, s, AWAY] = sensor[i, s, LEVEL]
+                    if instead or seen[i, s] < learn:
+                        sensor[i, s, AWAY] = (x - base[s]) / (1.0 + table[s, PRIOR])
+                base[s] += sensor[i, s, AWAY]
+            elif not instead:
+                base[s] += sensor[i, s, LEVEL]
+            own[s] = 0.0
+            far[s] = 0.0
+            swing[s] = 1.0
+            if seen[i, s] > 0:
+                swing[s] = np.sqrt(sensor[i, s, SWING])
+            if not np.isnan(x):
                 own[s] = x - base[s]
-            else:
-                value[s] = np.nan
-                own[s] = 0.0
+                far[s] = min(max((x - usual) / swing[s], -constants[CROSS_CLIP]), constants[CROSS_CLIP])
         # What each sensor says of the others. A missing one, or one that is new, is taken for what they say of it.
         for s in range(n_sensors):
-            word[s] = min(max(own[s], -constants[CROSS_CLIP]), constants[CROSS_CLIP])
-            if np.isnan(value[s]) or (seen[i, s] < learn and not learning):
+            word[s] = min(max(own[s] / swing[s], -constants[CROSS_CLIP]), constants[CROSS_CLIP])
+            if np.isnan(value[s]) or (seen[i, s] < learn and not learning and modes[m, s, INSTEAD] == 0.0):
                 word[s] = sensor[i, s, SLOW]
         for s in range(n_sensors):
-            if table[s, CROSS] > 0.0 and (np.isnan(value[s]) or (seen[i, s] < learn and not learning)):
+            if modes[m, s, CROSS] > 0.0 and (
+                np.isnan(value[s]) or (seen[i, s] < learn and not learning and modes[m, s, INSTEAD] == 0.0)
+            ):
                 guess = 0.0
                 for other in range(n_sensors):
                     guess += cross[s, other] * word[other] + cross[s, n_sensors + other] * sensor[i, other, SLOW]
-                word[s] = guess
+                word[s] = min(max(guess, -constants[CROSS_CLIP]), constants[CROSS_CLIP])
+                far[s] = word[s]
+
+        # What the device's peers share: known once all of them have told, and the same for all in an interval.
+        g = group[i]
+        interval = ts[row] // np.int64(constants[INTERVAL_MS])
+        if g >= 0:
+            place = interval % N_ROUNDS
+            if told_at[g, place] < interval:
+                before = (interval - LATE) % N_ROUNDS
+                newest = max(told_at[g, 0], max(told_at[g, 1], told_at[g, 2]))
+                passed = min(float(interval - newest), DAY_INTERVALS)
+                keep_peers, keep_volatility = keep_peers_1**passed, VOLATILITY_KEEP**passed
+                complete = told_at[g, before] == interval - LATE
+                for s in range(n_sensors):
+                    volatility = 0.0
+                    told = told_count[g, before, s]
+                    if complete and told >= PEERS_LEAST:
+                        mean = told_sum[g, before, s] / PEERS_STEPS / (told + PEERS_PRIOR)
+                        shared[g, 0, s] += (1.0 - keep_peers) * mean
+                        # Less what one device can add: its own fault must not widen what counts as normal.
+                        volatility = (told_size[g, before, s] / PEERS_STEPS - VOLATILITY_CLIP) / told
+                    else:
+                        shared[g, 0, s] *= keep_peers
+                    shared[g, 2, s] = max(shared[g, 2, s] * keep_volatility, volatility)
+                    shared[g, 1, s] = shared[g, 1, s] * PEERS_KEEP + shared[g, 0, s] * shared[g, 0, s]
+                    told_sum[g, place, s] = 0
+                    told_size[g, place, s] = 0
+                    told_count[g, place, s] = 0
+                told_at[g, place] = interval
 
         # 2. Expectation: level and season, and where they help, what the other sensors say.
         worst = -1
         for s in range(n_sensors):
             others[s] = 0.0
             spread[s] = busy[s]
-            if seen[i, s] > 0:
+            if seen[i, s] > 0 and modes[m, s, HOME] > 0.0:
                 spread[s] *= np.sqrt(sensor[i, s, SPREAD])
-            if table[s, CROSS] > 0.0:
-                spread[s] *= table[s, CROSS]
+            if modes[m, s, CROSS] > 0.0:
+                spread[s] *= modes[m, s, CROSS]
                 for other in range(n_sensors):
                     others[s] += cross[s, other] * word[other] + cross[s, n_sensors + other] * sensor[i, other, SLOW]
-                others[s] *= (sensor[i, s, GAIN_XY] + table[s, PULL]) / (sensor[i, s, GAIN_XX] + table[s, PULL])
+                others[s] *= swing[s]
             else:
-                spread[s] *= table[s, OWN]
+                spread[s] *= modes[m, s, OWN]
+            alone[s] = own[s] - others[s]
+            widened[s] = 1.0
+            peers[s] = 0.0
+            if g >= 0 and modes[m, s, INSTEAD] == 0.0:
+                gain = sensor[i, s, PEERS] / (shared[g, 1, s] + table[s, ALONE])
+                doubt = PEERS_NOISE * spread[s] / max(abs(shared[g, 0, s]), 1e-9)
+                peers[s] = shared[g, 0, s] * min(max(gain, 1.0 - doubt * doubt), 1.0)
+                others[s] += peers[s]
+                widened[s] = max(shared[g, 2, s] / VOLATILITY_USUAL, 1.0)
+                spread[s] *= widened[s]
             odd[s] = (own[s] - others[s]) / spread[s]
             if not np.isnan(value[s]) and (worst < 0 or abs(odd[s]) > abs(odd[worst])):
                 worst = s
@@ -232,16 +371,16 @@ def advance(
         if worst >= 0 and abs(odd[worst]) > constants[DOUBT]:
             before = 0.0
             after = 0.0
-            excess = odd[worst] * spread[worst]
+            excess = odd[worst] * spread[worst] / swing[worst]
             for s in range(n_sensors):
                 if s != worst and not np.isnan(value[s]):
                     before += min(abs(odd[s]), residual_clip)
-                    after += min(abs(odd[s] + cross[s, worst] * excess / spread[s]), residual_clip)
+                    after += min(abs(odd[s] + cross[s, worst] * excess * swing[s] / spread[s]), residual_clip)
             if after < before:
                 for s in range(n_sensors):
                     if s != worst:
-                        others[s] -= cross[s, worst] * excess
-                        odd[s] += cross[s, worst] * excess / spread[s]
+                        others[s] -= cross[s, worst] * excess * swing[s]
+                        odd[s] += cross[s, worst] * excess * swing[s] / spread[s]
 
         # Levels that are still uncertain, the device's or that of a new sensor: wide rather than wrong.
         known = 1.0
@@ -259,18 +398,17 @@ def advance(
             joint[s] = 0.0
             unit[s] = 0.0
             z = odd[s]
-            if np.isnan(value[s]):
+            if np.isnan(value[s]) or not steady:
                 sensor[i, s, FAST] *= keep_fast
                 sensor[i, s, HOUR] *= keep_hour
                 sensor[i, s, DAY] *= keep_day
-                sensor[i, s, JOINT] *= keep_hour
                 if recording:
                     record[row, s, :] = np.nan
                 continue
 
             # 3. Smooth the residual at several half-lives; compare with the sensor's own last minutes.
             cut = min(max(z, -residual_clip), residual_clip)
-            innovation = (z - sensor[i, s, FAST]) / table[s, STEP]
+            innovation = z - sensor[i, s, FAST]
             squared = min(innovation * innovation, NOISE_LIMIT)
             if alarm[i] >> np.uint64(s) & np.uint64(1) and elapsed > 1.0:
                 # A gap in the middle of an alarm is no reason to end it.
@@ -281,20 +419,24 @@ def advance(
                 sensor[i, s, FAST] = sensor[i, s, FAST] * keep_fast + gain_fast * cut
                 sensor[i, s, HOUR] = sensor[i, s, HOUR] * keep_hour + gain_hour * cut
                 sensor[i, s, DAY] = sensor[i, s, DAY] * keep_day + gain_day * cut
-            sensor[i, s, JOINT] = sensor[i, s, HOUR]
             if seen[i, s] == 0:
                 sensor[i, s, NOISE] = 1.0
             sensor[i, s, NOISE] += gain_noise * (squared - sensor[i, s, NOISE])
+            jump = min(max(abs(innovation) - np.sqrt(NOISE_LIMIT), 0.0), JUMP_LIMIT)
+            # In an alarm they are forgotten sooner: it would outlast a short burst by hours.
+            keep_jumps = keep_noise if alarm[i] >> np.uint64(s) & np.uint64(1) else keep_hour
+            sensor[i, s, JUMPS] = sensor[i, s, JUMPS] * keep_jumps + gain_hour * jump
             if seen[i, s] >= learn:
-                joint[s] = sensor[i, s, JOINT]
+                joint[s] = sensor[i, s, HOUR]
 
             # 4. Stillness: a sensor that lives moves.
-            if seen[i, s] > 0 and abs(value[s] - sensor[i, s, LAST]) <= table[s, STILL]:
-                sensor[i, s, RUN] += min(elapsed, 10.0)
-            else:
-                sensor[i, s, RUN] = 0.0
+            moves = seen[i, s] == 0 and run[i, s] == 0
+            if moves or abs(value[s] - sensor[i, s, LAST]) > table[s, STILL]:
+                run[i, s] = 0
                 sensor[i, s, LAST] = value[s]
-            if sensor[i, s, RUN] > table[s, STUCK]:
+            elif modes[m, s, HOME] > 0.0 or not np.isnan(gaps[s]):
+                run[i, s] = min(run[i, s] + min(elapsed, 10.0), 65535.0)
+            if run[i, s] > table[s, STUCK if modes[m, s, HOME] > 0.0 else STUCK_AWAY]:
                 stuck |= np.uint64(1) << np.uint64(s)
 
             # 5. Each channel in units of what is rare on healthy rows; a sensor that is new counts for nothing yet.
@@ -306,15 +448,23 @@ def advance(
                 record[row, s, SMOOTH_HOUR] = abs(sensor[i, s, HOUR])
                 record[row, s, SMOOTH_DAY] = abs(sensor[i, s, DAY])
                 record[row, s, NOISY] = channel_noise
+                record[row, s, JUMPY] = sensor[i, s, JUMPS]
                 record[row, s, N_CHANNELS] = joint[s]
-                record[row, s, N_CHANNELS + 1] = sensor[i, s, RUN]
-            if learning or seen[i, s] >= learn:
-                most = channel_innovation / table[s, CHANNELS + INNOVATION]
-                most = max(most, abs(sensor[i, s, FAST]) / table[s, CHANNELS + SMOOTH_FAST])
-                most = max(most, abs(sensor[i, s, HOUR]) / table[s, CHANNELS + SMOOTH_HOUR])
-                most = max(most, abs(sensor[i, s, DAY]) / table[s, CHANNELS + SMOOTH_DAY])
-                most = max(most, channel_noise / table[s, CHANNELS + NOISY])
-                unit[s] = min(most / wide, UNIT_LIMIT)
+                record[row, s, N_CHANNELS + 1] = run[i, s] if modes[m, s, HOME] > 0.0 else -1.0 * run[i, s]
+            if learning or seen[i, s] >= learn or modes[m, s, INSTEAD] > 0.0:
+                seen_by[INNOVATION] = channel_innovation
+                seen_by[SMOOTH_FAST] = abs(sensor[i, s, FAST])
+                seen_by[SMOOTH_HOUR] = abs(sensor[i, s, HOUR])
+                seen_by[SMOOTH_DAY] = abs(sensor[i, s, DAY])
+                seen_by[NOISY] = channel_noise
+                seen_by[JUMPY] = sensor[i, s, JUMPS]
+                most = 0.0
+                for channel in range(N_CHANNELS):
+                    rare = seen_by[channel] / table[s, CHANNELS + channel]
+                    if rare > 1.0 and table[s, BENDS + channel] < 1.0:
+                        rare = rare ** table[s, BENDS + channel]
+                    most = max(most, rare)
+                unit[s] = min(most / wide / (1.0 + habit[i, s] / HABIT_STEPS), UNIT_LIMIT)
             power = unit[s] * unit[s]
             power *= power
             total += power * power
@@ -373,7 +523,7 @@ def advance(
         for s in range(n_sensors):
             bit = np.uint64(1) << np.uint64(s)
             if alarm[i] & bit:
-                if np.isnan(value[s]):
+                if np.isnan(value[s]) or not steady:
                     size[s] = sensor[i, s, ALARM] * keep_alarm
                 elif relearn[i, s] < constants[RELEARN_READINGS]:
                     relearn[i, s] += 1
@@ -398,17 +548,40 @@ def advance(
             if np.isnan(value[s]):
                 sensor[i, s, SLOW] *= keep_slow
                 continue
+            quick = (far[s] - sensor[i, s, SLOW]) * swing[s]
+            sensor[i, s, SLOW] = sensor[i, s, SLOW] * keep_slow + gain_slow * far[s]
+            if not steady:
+                continue
+            if modes[m, s, HOME] == 0.0:
+                if m == 1 and (alarm[i] == 0 or seen[i, s] < learn):
+                    reach = 3.0 * modes[m, s, OWN]
+                    bounded = min(max(own[s], -reach), reach)
+                    moved = bounded / (min(n_seen, AWAY_MOST) + AWAY_PRIOR)
+                    if n_seen >= constants[SETTLE]:
+                        limit = constants[DRIFT] / DAY_INTERVALS * min(elapsed, DAY_INTERVALS)
+                        moved = min(max(moved, -limit), limit)
+                    sensor[i, s, AWAY] += moved
+                continue
+            if g >= 0 and told_at[g, interval % N_ROUNDS] == interval and not learning and seen[i, s] >= learn:
+                reach = PEERS_CLIP * spread[s] / widened[s]
+                off = min(max(alone[s] - shared[g, 0, s], -reach), reach)
+                told_sum[g, interval % N_ROUNDS, s] += np.int32(np.rint(off * PEERS_STEPS))
+                size_off = min(abs(odd[s]) * widened[s], VOLATILITY_CLIP)
+                told_size[g, interval % N_ROUNDS, s] += np.int32(np.rint(size_off * PEERS_STEPS))
+                told_count[g, interval % N_ROUNDS, s] += 1
             variance = sensor[i, s, SPREAD]
             typical = spread[s] / np.sqrt(variance)
             # About where it has been of late: a level that is off is no noise, and must not widen what counts as noise.
             away = odd[s] if seen[i, s] < learn else odd[s] - sensor[i, s, DAY]
             squared = min(away * away, WINSOR) * variance
             away = own[s]
-            late = 2 * seen[i, s] < n_seen or (relearn[i, s] > 0 and not in_alarm)
-            if late and not learning and table[s, CROSS] > 0.0:
+            late = (2 * seen[i, s] < n_seen and np.isnan(gaps[s])) or (relearn[i, s] > 0 and not in_alarm)
+            if late and not learning and modes[m, s, CROSS] > 0.0:
                 # A level that is sought late is found by what the others say: they know how busy the device is.
                 away -= others[s]
-            bounded = min(max(away, -3.0 * table[s, OWN]), 3.0 * table[s, OWN])
+            elif relearn[i, s] > 0 and not in_alarm:
+                away -= peers[s]
+            bounded = min(max(away, -3.0 * modes[m, s, OWN]), 3.0 * modes[m, s, OWN])
             moved = 0.0
             if seen[i, s] < learn:
                 gain = 1.0 / (seen[i, s] + 1.0 + table[s, PRIOR])
@@ -433,21 +606,27 @@ def advance(
                 sensor[i, s, FAST] *= forget
                 sensor[i, s, HOUR] *= forget
                 sensor[i, s, DAY] *= forget
-                sensor[i, s, JOINT] *= forget
+                sensor[i, s, JUMPS] *= forget
             elif alarm[i] == 0 or seen[i, s] < constants[SETTLE]:
                 if seen[i, s] < constants[SETTLE]:
                     moved = bounded / (seen[i, s] + 1.0)
-                    if table[s, CROSS] > 0.0:
-                        told = others[s]
-                        sensor[i, s, GAIN_XY] += told * min(max(own[s], told - 3.0 * typical), told + 3.0 * typical)
-                        sensor[i, s, GAIN_XX] += told * told
                 else:
                     limit = constants[DRIFT] / DAY_INTERVALS * min(elapsed, DAY_INTERVALS)
                     moved = min(max(bounded * weight / DAY_INTERVALS, -limit), limit)
-                sensor[i, s, SPREAD] += constants[SPREAD_GAIN] * weight * (squared - variance)
+                gain = max(
+                    constants[SPREAD_GAIN], constants[SPREAD_EARLY] / (seen[i, s] - learn + constants[SPREAD_PRIOR])
+                )
+                sensor[i, s, SPREAD] += gain * weight * (squared - variance)
+                if g >= 0:
+                    reach = 4.0 * typical
+                    together = shared[g, 0, s] * min(max(alone[s], -reach), reach)
+                    sensor[i, s, PEERS] = sensor[i, s, PEERS] * PEERS_KEEP + together
             sensor[i, s, SPREAD] = min(max(sensor[i, s, SPREAD], constants[SPREAD_LOW]), SPREAD_HIGH)
-            sensor[i, s, SLOW] = sensor[i, s, SLOW] * keep_slow + gain_slow * word[s]
             sensor[i, s, LEVEL] += moved
+            if seen[i, s] < constants[SETTLE] and not (in_alarm and not learning):
+                swung = min(quick * quick / table[s, SWUNG], SWING_HIGH)
+                sensor[i, s, SWING] += (swung - sensor[i, s, SWING]) / (seen[i, s] + SWING_PRIOR)
+                sensor[i, s, SWING] = min(max(sensor[i, s, SWING], SWING_LOW), SWING_HIGH)
             if seen[i, s] < 65535:
                 seen[i, s] += 1
         last[i] = ts[row]
@@ -468,7 +647,10 @@ def compiled() -> Callable[..., None]:
         float64[:, ::1],  # values
         float64[:, ::1],  # scale
         float32[:, ::1],  # table
-        float32[:, ::1],  # cross
+        float64[::1],  # gaps
+        float32[:, ::1],  # patterns
+        float32[:, :, ::1],  # modes
+        float32[:, :, ::1],  # cross
         float32[:, ::1],  # white
         float32[:, :, ::1],  # season
         float32[::1],  # knots
@@ -479,6 +661,16 @@ def compiled() -> Callable[..., None]:
         int32[::1],  # count
         uint64[::1],  # alarm
         uint8[:, ::1],  # relearn
+        uint8[::1],  # mode
+        uint8[::1],  # since
+        int32[::1],  # group
+        int64[:, ::1],  # told_at
+        int32[:, :, ::1],  # told_sum
+        int32[:, :, ::1],  # told_size
+        int32[:, :, ::1],  # told_count
+        float32[:, :, ::1],  # shared
+        uint16[:, ::1],  # run
+        uint8[:, ::1],  # habit
         float32[::1],  # out_score
         uint8[::1],  # out_alarm
         float32[:, ::1],  # out_centre

@@ -11,9 +11,9 @@ import numpy as np
 
 from ..exceptions import ConfigError, ModelError
 from .config import DetectorConfig
-from .kernel import N_CONSTANTS, N_KNOTS, N_SENSOR_COLUMNS
+from .kernel import N_CONSTANTS, N_KNOTS, N_MODE_COLUMNS, N_SENSOR_COLUMNS
 
-FORMAT = 2
+FORMAT = 3
 ARRAYS_FILE = "detector.npz"
 HEAD_FILE = "detector.json"
 
@@ -120,7 +120,10 @@ def _check(where: str, arrays: dict[str, np.ndarray], n_sensors: int) -> None:
     expected = {
         "scale": (np.float64, (n_sensors, 2)),
         "table": (np.float32, (n_sensors, N_SENSOR_COLUMNS)),
-        "cross": (np.float32, (n_sensors, 2 * n_sensors)),
+        "gaps": (np.float64, (n_sensors,)),
+        "patterns": (np.float32, (-1, n_sensors)),
+        "modes": (np.float32, (-1, n_sensors, N_MODE_COLUMNS)),
+        "cross": (np.float32, (-1, n_sensors, 2 * n_sensors)),
         "white": (np.float32, (n_sensors, n_sensors)),
         "season": (np.float32, (-1, 2, n_sensors)),
         "knots": (np.float32, (N_KNOTS,)),
@@ -138,3 +141,5 @@ def _check(where: str, arrays: dict[str, np.ndarray], n_sensors: int) -> None:
         if not fits:
             found = "missing" if got is None else f"{got.dtype} {got.shape}"
             raise ModelError(f"the detector in {where} is damaged ({name} is {found}); train the type again")
+    if len({len(arrays[name]) for name in ("patterns", "modes", "cross")}) > 1:
+        raise ModelError(f"the detector in {where} is damaged (its modes differ in number); train the type again")

@@ -12,15 +12,6 @@ CUT = 8.0
 SPREAD_LOW, SPREAD_HIGH = 0.3, 4.0
 
 
-def demean(values: F64, device: I64) -> F64:
-    """Take each device's mean off: values (n, k) with NaN where missing, rows sorted by device."""
-    starts = np.flatnonzero(np.r_[True, np.diff(device) != 0])
-    there = np.isfinite(values)
-    sums = np.add.reduceat(np.where(there, values, 0.0), starts, axis=0)
-    means: F64 = sums / np.maximum(np.add.reduceat(there, starts, axis=0, dtype=np.int64), 1)
-    return values - np.repeat(means, np.diff(np.r_[starts, len(device)]), axis=0)
-
-
 def basis(ts: I64, span_days: float, config: DetectorConfig) -> F64:
     """Harmonics at the times `ts`, (n, k); none where the rows span too few days to know a season."""
     waves = []
@@ -37,23 +28,49 @@ def period_ms(span_days: float, config: DetectorConfig) -> int:
     return WEEK_MS if span_days >= config.week_days else DAY_MS
 
 
-def fit_season(x: F64, device: I64, ts: I64, span_days: float, config: DetectorConfig) -> F64:
-    """Coefficients (k, S) of the harmonics: ridge on the deviations from each device's mean, outliers cut."""
+OTHER_MODES = 0.05
+"""What rows of other modes weigh in a season: enough where the usual mode has none, as by night."""
+
+
+def fit_season(
+    x: F64, device: I64, ts: I64, span_days: float, at_home: np.ndarray, switches: np.ndarray, config: DetectorConfig
+) -> F64:
+    """Coefficients (k, S) of the harmonics: ridge on the deviations from each device's mean, outliers cut.
+
+    `at_home` (n, S) are the rows in which a sensor's level holds: others hardly count, and not at all for sensors that
+    switch (S,).
+    """
     waves = basis(ts, span_days, config)
     coefficients: F64 = np.zeros((waves.shape[1], x.shape[1]))
     if not waves.shape[1]:
         return coefficients
-    design = demean(waves, device)
-    target = np.nan_to_num(demean(x, device))
-    gram = design.T @ design + RIDGE * np.eye(waves.shape[1])
-    wanted = np.clip(target, -CUT, CUT)
-    for _ in range(2):
-        coefficients = np.asarray(np.linalg.solve(gram, design.T @ wanted), np.float64)
-        expected = design @ coefficients
-        left = target - expected
-        low, high = np.quantile(left[:: max(1, len(left) // 60_000)], [0.005, 0.995], axis=0)
-        wanted = expected + np.clip(left, low, high)
+    groups = [[int(s)] for s in np.flatnonzero(switches)] + [[int(s) for s in np.flatnonzero(~switches)]]
+    for group in groups:
+        if not group:
+            continue
+        home = at_home[:, group[0]]
+        weight = np.where(home, 1.0, 0.0 if switches[group[0]] else OTHER_MODES)
+        design = _demean(waves, device, weight)
+        target = np.nan_to_num(_demean(x[:, group], device, weight))
+        gram = (design * weight[:, None]).T @ design + RIDGE * np.eye(waves.shape[1])
+        wanted = np.clip(target, -CUT, CUT)
+        for _ in range(2):
+            found = np.asarray(np.linalg.solve(gram, design.T @ (wanted * weight[:, None])), np.float64)
+            expected = design @ found
+            left = (target - expected)[home]
+            low, high = np.quantile(left[:: max(1, len(left) // 60_000)], [0.005, 0.995], axis=0)
+            wanted = expected + np.clip(target - expected, low, high)
+        coefficients[:, group] = found
     return coefficients
+
+
+def _demean(values: F64, device: I64, weight: F64) -> F64:
+    """Take each device's weighted mean off: values (n, k) with NaN where missing, rows sorted by device."""
+    starts = np.flatnonzero(np.r_[True, np.diff(device) != 0])
+    there = np.isfinite(values) * weight[:, None]
+    sums = np.add.reduceat(np.nan_to_num(values) * there, starts, axis=0)
+    means: F64 = sums / np.maximum(np.add.reduceat(there, starts, axis=0), 1e-9)
+    return values - np.repeat(means, np.diff(np.r_[starts, len(device)]), axis=0)
 
 
 def busy_profile(residual: F64, ts: I64, span_days: float, config: DetectorConfig) -> F64:
@@ -80,14 +97,48 @@ def busy_profile(residual: F64, ts: I64, span_days: float, config: DetectorConfi
         rms[weight <= 0] = 0.0
         middle = np.median(rms[weight > 0])
         if middle > 0:
-            profile[:, s] = np.clip(np.where(weight > 0, rms / middle, 1.0), SPREAD_LOW, SPREAD_HIGH)
+            # As wide as the hour before or after: clocks change, days grow longer.
+            wide = np.max([np.roll(rms, by) for by in range(-reach, reach + 1)], axis=0)
+            profile[:, s] = np.clip(np.where(wide > 0, wide / middle, 1.0), SPREAD_LOW, SPREAD_HIGH)
     return profile
 
 
-def season_table(coefficients: F64, busy: F64, span_days: float, config: DetectorConfig) -> F32:
-    """The table (bins, 2, S) over one period: expected level and relative spread, straight between bins."""
+KNOWN = 0.2
+"""A time of day is known from so large a part of the rows that it would have if all had the same."""
+
+
+def known_times(at_home: np.ndarray, ts: I64, switches: np.ndarray) -> np.ndarray:
+    """The times of day (BINS_PER_DAY, S) at which a sensor that switches has been seen switched on; all, for others."""
+    bins = ((ts % DAY_MS) * BINS_PER_DAY // DAY_MS).astype(np.intp)
+    known = np.ones((BINS_PER_DAY, at_home.shape[1]), bool)
+    for s in np.flatnonzero(switches):
+        counts = np.bincount(bins[at_home[:, s]], minlength=BINS_PER_DAY)
+        known[:, s] = counts >= max(KNOWN * len(ts) / BINS_PER_DAY, 1.0)
+        known[:, s] |= not known[:, s].any()
+    return known
+
+
+def _nearest(known: np.ndarray) -> np.ndarray:
+    """Each bin's nearest (BINS_PER_DAY,) that is known, round the clock."""
+    there = np.flatnonzero(known)
+    off = np.abs(np.arange(len(known))[:, None] - there)
+    result: np.ndarray = there[np.minimum(off, len(known) - off).argmin(axis=1)]
+    return result
+
+
+def season_table(coefficients: F64, busy: F64, known: np.ndarray, span_days: float, config: DetectorConfig) -> F32:
+    """The table (bins, 2, S) over one period: expected level and relative spread, straight between bins.
+
+    Where the time of day isn't `known` (BINS_PER_DAY, S), what holds at the nearest that is: harmonics go anywhere
+    between their data, and as days grow longer an inverter wakes at an hour at which it never did.
+    """
     period = period_ms(span_days, config)
     n_bins = BINS_PER_DAY * (period // DAY_MS)
     ts = (np.arange(n_bins, dtype=np.int64) * period) // n_bins
     level = basis(ts, span_days, config) @ coefficients
+    days = np.arange(n_bins) // BINS_PER_DAY * BINS_PER_DAY
+    for s in range(level.shape[1]):
+        nearest = _nearest(known[:, s])
+        level[:, s] = level[days + np.tile(nearest, n_bins // BINS_PER_DAY), s]
+        busy[:, s] = busy[nearest, s]
     return np.ascontiguousarray(np.stack([level, np.tile(busy, (n_bins // BINS_PER_DAY, 1))], axis=1), np.float32)

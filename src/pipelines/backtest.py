@@ -1,6 +1,6 @@
 """The alert budget against what was: alerts that other budgets would have given over the last days."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -14,7 +14,7 @@ from ..components.data_ingestion import Ingested
 from ..components.data_ingestion.ingestion import DAY_MS, lot
 from ..components.model_evaluation.trial import reported
 from ..components.replaying import DeviceRows, alerts, judge, settle, thresholds, within_faults
-from ..components.workplace import Workplace
+from ..components.workplace import Workplace, site_numbers
 from ..detection.detector import Detector
 from ..fleet import models
 from ..fleet.database import reading
@@ -82,16 +82,18 @@ def replay_budgets(config: BacktestConfig, place: Workplace, ingested: Ingested,
     """Replay a sample of the devices once, and count what each budget would have alerted on."""
     snapshot = ingested.snapshot
     from_ms = snapshot.end_ms - round(config.days * DAY_MS)
-    owners = {placed.device_key: placed.owner for placed in place.placed(snapshot.type_id)}
+    devices = place.placed(snapshot.type_id)
+    owners, sites = {placed.device_key: placed.owner for placed in devices}, site_numbers(devices)
     counts = place.lake.row_counts(snapshot.type_id, snapshot.start_ms, snapshot.end_ms)
-    chosen = sorted(sorted(counts, key=lot)[: config.devices])
+    # Peers side by side, so that they are replayed together.
+    chosen = sorted(sorted(counts, key=lot)[: config.devices], key=lambda key: (sites.get(key, -1), key))
     fleet = _fleet_sizes(place)
     names = sorted({owners[key] for key in counts})
     sums: dict[tuple[str, float], _Sum] = {}
     limits: dict[tuple[str, float], list[float]] = {}
     faults = reported(ingested.labels)
     rows_done, first_ms = 0, snapshot.end_ms
-    for rows in _batches(place, ingested, detector, chosen):
+    for rows in _batches(place, ingested, detector, chosen, sites):
         before, after = rows.take(rows.ts < from_ms), rows.take(rows.ts >= from_ms)
         if not len(before):
             half = int(np.median(rows.ts))
@@ -141,7 +143,9 @@ def replay_budgets(config: BacktestConfig, place: Workplace, ingested: Ingested,
     )
 
 
-def _batches(place: Workplace, ingested: Ingested, detector: Detector, chosen: Sequence[int]) -> Iterator[DeviceRows]:
+def _batches(
+    place: Workplace, ingested: Ingested, detector: Detector, chosen: Sequence[int], sites: Mapping[int, int]
+) -> Iterator[DeviceRows]:
     snapshot, sensors = ingested.snapshot, detector.sensor_names_
     for first in range(0, len(chosen), BATCH_DEVICES):
         frame = place.lake.read(
@@ -151,7 +155,7 @@ def _batches(place: Workplace, ingested: Ingested, detector: Detector, chosen: S
             end_ms=snapshot.end_ms,
             columns=["device_key", "timestamp", *sensors],
         )
-        yield DeviceRows.of(frame.select("device_key", "timestamp", pl.col(sensors)), sensors)
+        yield DeviceRows.of(frame.select("device_key", "timestamp", pl.col(sensors)), sensors, sites)
 
 
 def _fleet_sizes(place: Workplace) -> dict[str, int]:

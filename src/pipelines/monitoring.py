@@ -18,7 +18,7 @@ from ..components.model_evaluation.intervals import rate
 from ..components.model_evaluation.trial import Unseen, try_out
 from ..components.model_pusher import serve
 from ..components.replaying import DeviceRows
-from ..components.workplace import Workplace
+from ..components.workplace import Workplace, site_numbers
 from ..detection.detector import Detector
 from ..fleet import judged_alerts, model_versions
 from ..fleet.database import reading, writing
@@ -177,7 +177,7 @@ def _beside(
     frame = pl.concat(list(place.lake.snapshot_chunks(ingested.sample, columns=columns))).sort(
         "device_key", "timestamp"
     )
-    rows = DeviceRows.of(frame, spec.sensor_names)
+    rows = DeviceRows.of(frame, spec.sensor_names, site_numbers(ingested.devices))
     unseen = Unseen.of(rows, challenger.trained_ms, ingested.labels, spec.interval_ms, config.most_probes)
     both = (challenger.version, champion.version)
     if not len(unseen.after) or not len(unseen.before):

@@ -13,7 +13,7 @@ from ..components.artifact import Artifact, Detail, flat, make
 from ..components.data_ingestion import Ingested, read_ingested
 from ..components.data_ingestion.ingestion import DAY_MS
 from ..components.replaying import DeviceRows, judge, settle, thresholds
-from ..components.workplace import Workplace
+from ..components.workplace import Workplace, site_numbers
 from ..detection.detector import Detector
 from ..exceptions import ModelError
 from ..fleet import model_versions
@@ -52,8 +52,9 @@ def batch_scoring(
 
     def write(folder: Path) -> Mapping[str, Detail]:
         rows = odd = 0
+        sites = site_numbers(place.placed(type_id))
         for number, part in enumerate(_parts(place, ingested, detector.sensor_names_)):
-            frame = score_rows(detector, DeviceRows.of(part, detector.sensor_names_), from_ms)
+            frame = score_rows(detector, DeviceRows.of(part, detector.sensor_names_, sites), from_ms)
             frame.write_parquet(folder / SCORES.format(number))
             rows, odd = rows + len(frame), odd + int(frame["odd"].sum())
             place.progress(min(1.0, rows / max(ingested.snapshot.rows, 1)))

@@ -241,8 +241,9 @@ class ShardState:
         owners, counts = np.unique(self.roster.owner_ids, return_counts=True)
         for type_id, state in self.types.items():
             state.resize(self.roster.of_type(type_id))
-            mine = self.roster.owner_ids[self.roster.slots_of_type(type_id)]
-            state.set_owner_devices(counts[np.searchsorted(owners, mine)])
+            slots = self.roster.slots_of_type(type_id)
+            state.set_owner_devices(counts[np.searchsorted(owners, self.roster.owner_ids[slots])])
+            state.set_sites(self.roster.site_ids[slots])
         outcome.changes += self.alerting.devices(changed, record.now_ms)
 
     def _type_version(self, record: records.TypeVersion, outcome: Outcome) -> None:

@@ -12,7 +12,7 @@ from ..components.warming import Warm
 from ..detection.blocks import Block, Scores, TrainingRows
 from ..detection.config import DetectorConfig
 from ..detection.detector import Detector
-from ..detection.state import DetectorState
+from ..detection.state import PEERS, DetectorState
 from ..exceptions import ModelError
 from ..telemetry.readings import Readings, rank_within
 from ..telemetry.schema import DeviceType
@@ -88,7 +88,7 @@ class TypeState:
                 "arrived_ms": Column("i8", NEVER),
                 "readings": Column("i8", 0),
                 "owner_devices": Column("i8", 0),
-                "own_scale": Column("f4", 1.0),
+                "site": Column("i8", -1),
                 "score": Column("f4", np.nan),
                 "enter": Column("f4", np.inf),
                 "leave": Column("f4", np.inf),
@@ -131,9 +131,8 @@ class TypeState:
         if self.installed is not None and self._detector_state is not None:
             fresh = installed.detector.migrate(self._detector_state, self.installed.detector)
         if warm is not None:
-            for name, array in fresh.to_arrays().items():
-                array[warm.slots] = warm.state.to_arrays()[name]
-            self.devices.float32("own_scale")[warm.slots] = warm.own_scale
+            fresh.put(warm.slots, warm.state)
+        fresh.place(self.devices.int64("site"))
         self.installed, self._detector_state = installed, fresh
         self.learning = None
         self._set_thresholds()
@@ -144,6 +143,13 @@ class TypeState:
             self.devices.int64("owner_devices")[...] = owner_devices
             self._set_thresholds()
 
+    def set_sites(self, sites: Int64s) -> None:
+        """Say which site (n,) each device is at, -1 for none: devices of one are peers."""
+        if not np.array_equal(self.devices.int64("site"), sites):
+            self.devices.int64("site")[...] = sites
+            if self._detector_state is not None:
+                self._detector_state.place(self.devices.int64("site"))
+
     def _set_thresholds(self) -> None:
         if self.installed is None:
             return
@@ -151,7 +157,7 @@ class TypeState:
         for size in np.unique(owner_devices):
             rate = min(self.settings.false_alerts_per_device_day, self.settings.false_alerts_per_owner_day / size)
             mine = owner_devices == size
-            enter, leave = self.installed.detector.thresholds(float(rate), self.devices.float32("own_scale")[mine])
+            enter, leave = self.installed.detector.threshold(float(rate))
             self.devices.float32("enter")[mine] = enter
             self.devices.float32("leave")[mine] = leave
 
@@ -235,6 +241,7 @@ class TypeState:
             interval_ms=self.spec.interval_ms,
             sensor_names=self.spec.sensor_names,
             precisions=np.array(precision, np.float64),
+            site=self.devices.int64("site")[learning.slots],
         )
         try:
             detector = Detector(DetectorConfig(learn_readings=self.settings.device_readings)).fit(rows)
@@ -250,9 +257,7 @@ class TypeState:
                 learning.slots[order].astype(np.int32), held.ts[order], np.ascontiguousarray(held.values[order])
             )
             scores = detector.warm(self._detector_state, block)
-            own_scale = detector.own_scale(scores, block.slots.astype(np.int64), len(self.devices))
-            self.devices.float32("own_scale")[...] = own_scale
-            self._set_thresholds()
+            detector.take_habits(self._detector_state, scores, block.slots)
 
     def _unscored(self, readings: Readings, slots: Int64s, *, late: bool) -> Batch:
         nothing = np.zeros(len(slots), bool)
@@ -295,7 +300,10 @@ class TypeState:
             arrays.update({f"learning.{name}": array for name, array in self.learning.to_arrays().items()})
         if self._detector_state is not None:
             state = self._detector_state.to_arrays()
-            arrays.update({f"detector.{name}": array[: len(self.devices)] for name, array in state.items()})
+            n_devices = len(self.devices)
+            arrays.update(
+                {f"detector.{name}": array if name in PEERS else array[:n_devices] for name, array in state.items()}
+            )
         return arrays
 
     def load(self, arrays: Mapping[str, Array], installed: Installed | None) -> None:

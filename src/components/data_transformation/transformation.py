@@ -18,13 +18,16 @@ from ...exceptions import DataValidationError, ModelError
 from ...telemetry.schema import DeviceType
 from ..artifact import Artifact, Detail, make
 from ..data_ingestion.ingestion import Ingested, read_ingested, training_rows
-from ..workplace import Label, Workplace
+from ..workplace import Label, Workplace, site_numbers
 
 log = structlog.get_logger(__name__)
 
 COMPONENT = "data_transformation"
 ROWS_FILE = "rows.arrow"
 TRANSFORM_FILE = "transform.json"
+SITE = ".site"
+"""Column of the rows beside the sensors, whose names have no dot: which devices are peers."""
+
 FOREVER_MS = 1 << 62
 
 
@@ -56,6 +59,8 @@ def run(
     device_type = ingested.device_type
     frame = _training(ingested, place)
     healthy = without_faults(frame, ingested.labels, round(config.margin_hours * 3_600_000))
+    sites = site_numbers(ingested.devices)
+    site = healthy["device_key"].replace_strict(sites, default=-1, return_dtype=pl.Int32)
     if healthy.is_empty():
         raise DataValidationError(
             f"no readings of type {device_type.name!r} are left to learn from: {ingested.snapshot.rows} in the"
@@ -63,7 +68,7 @@ def run(
         )
 
     def write(folder: Path) -> Mapping[str, Detail]:
-        healthy.write_ipc(folder / ROWS_FILE, compression="zstd")
+        healthy.with_columns(site.alias(SITE)).write_ipc(folder / ROWS_FILE, compression="zstd")
         (folder / TRANSFORM_FILE).write_bytes(msgspec.json.encode(_transform(device_type)))
         devices = healthy["device_key"].n_unique()
         return {"rows": len(healthy), "devices": devices, "left_out": len(frame) - len(healthy)}
@@ -85,7 +90,7 @@ def load_rows(artifact: Artifact) -> TrainingRows:
     """The rows of an artifact of this component, as the detector takes them. Raises ModelError where they don't fit."""
     transform = msgspec.json.decode((artifact.path / TRANSFORM_FILE).read_bytes(), type=Transform)
     frame = pl.read_ipc(artifact.path / ROWS_FILE)
-    missing = [name for name in transform.sensors if name not in frame.columns]
+    missing = [name for name in (SITE, *transform.sensors) if name not in frame.columns]
     if missing:
         raise ModelError(f"{artifact.path / ROWS_FILE} lacks {', '.join(missing)}; run {COMPONENT} again")
     values = frame.select(pl.col(transform.sensors).fill_null(float("nan"))).to_numpy()
@@ -96,6 +101,7 @@ def load_rows(artifact: Artifact) -> TrainingRows:
         interval_ms=transform.interval_ms,
         sensor_names=transform.sensors,
         precisions=np.array([np.nan if step is None else step for step in transform.precisions], np.float64),
+        site=frame[SITE].to_numpy().astype(np.int64),
     )
 
 

@@ -14,7 +14,7 @@ from ...exceptions import DataValidationError, ModelError
 from ..artifact import Artifact, Detail, flat, make
 from ..data_ingestion import Ingested, read_ingested
 from ..replaying import DeviceRows
-from ..workplace import Placed, Workplace
+from ..workplace import Placed, Workplace, site_numbers
 from .card import card, page
 from .gate import Check, GateConfig, Slice, figures, judge, verdict
 from .probes import KINDS
@@ -142,7 +142,7 @@ def _unseen(ingested: Ingested, place: Workplace, config: EvaluationConfig) -> U
     for part in place.lake.snapshot_chunks(ingested.sample, columns=columns):
         parts.append(part if by_time else part.filter(pl.col("device_key").is_in(split.held_out)))
     frame = pl.concat(parts).sort("device_key", "timestamp")
-    rows = DeviceRows.of(frame, device_type.sensor_names)
+    rows = DeviceRows.of(frame, device_type.sensor_names, site_numbers(ingested.devices))
     unseen = Unseen.of(rows, split.judged_ms, ingested.labels, device_type.interval_ms, config.most_probes)
     if not len(unseen.before) or not len(unseen.after):
         raise DataValidationError(

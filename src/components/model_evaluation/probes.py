@@ -63,6 +63,7 @@ def plan(rows: DeviceRows, spread: Floats, candidates: Sequence[int], most: int)
         np.concatenate([ts for _, ts in pieces]),
         np.concatenate([values for values, _ in pieces]),
         rows.sensors,
+        np.full(len(pieces), -1),
     )
     return Probes(np.array(of), np.array(kinds), np.array(blamed), copies, start_ms, end_ms)
 

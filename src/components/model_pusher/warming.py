@@ -7,14 +7,13 @@ import polars as pl
 from sqlalchemy import select
 
 from ...detection.detector import Detector
-from ...detection.state import DetectorState
 from ...exceptions import ModelError
 from ...fleet import models
 from ...fleet.database import reading
 from ...fleet.model_versions import ModelVersion
 from .. import warming
-from ..replaying import DeviceRows
-from ..workplace import Workplace
+from ..replaying import DeviceRows, Settled, judge
+from ..workplace import Workplace, site_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,29 +36,27 @@ def warm_up(place: Workplace, version: ModelVersion, days: float) -> str:
     parts = list(_lived(place, type_id, detector, extent[1] - round(days * DAY_MS), left_out))
     if not parts:
         return ""
-    states = [part.state.to_arrays() for part in parts]
-    arrays = {name: np.concatenate([state[name] for state in states]) for name in states[0]}
-    keys = np.concatenate([part.keys for part in parts])
-    own_scale = np.concatenate([part.own_scale for part in parts])
-    return warming.write(
-        place.data / SPOOL, warming.Lived(keys, DetectorState.from_arrays(arrays), own_scale.astype(np.float32))
-    )
+    state = detector.new_state(sum(len(part.keys) for part in parts))
+    first = 0
+    for part in parts:
+        state.put(np.arange(first, first + len(part.keys)), part.state)
+        first += len(part.keys)
+    return warming.write(place.data / SPOOL, warming.Lived(np.concatenate([part.keys for part in parts]), state))
 
 
 def _lived(
     place: Workplace, type_id: int, detector: Detector, from_ms: int, left_out: set[int]
 ) -> "Iterator[warming.Lived]":
     sensors = detector.sensor_names_
+    sites = site_numbers(place.placed(type_id))
     for part in place.lake.chunks(type_id, start_ms=from_ms, columns=["device_key", "timestamp", *sensors]):
         mine = part.filter(~pl.col("device_key").is_in(list(left_out))) if left_out else part
         if mine.is_empty():
             continue
-        rows = DeviceRows.of(mine, sensors)
-        state = detector.new_state(len(rows.keys))
-        block = rows.block(sensors)
-        scores = detector.update(state, block)
-        own_scale = detector.own_scale(scores, block.slots.astype(np.int64), len(rows.keys))
-        yield warming.Lived(rows.keys, state, own_scale)
+        rows = DeviceRows.of(mine, sensors, sites)
+        settled = Settled.new(detector, rows)
+        detector.take_habits(settled.state, judge(detector, settled, rows), rows.slots)
+        yield warming.Lived(rows.keys, settled.state)
 
 
 def _moves_over(place: Workplace, type_id: int, detector: Detector) -> bool:

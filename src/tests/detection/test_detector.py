@@ -10,7 +10,7 @@ import pytest
 from ...detection.blocks import Block, Scores
 from ...detection.config import DetectorConfig
 from ...detection.detector import Detector
-from ...detection.kernel import LEVEL
+from ...detection.kernel import HABIT_STEPS, LEVEL
 from ...detection.state import DetectorState
 from ...exceptions import ModelError
 from . import fleet
@@ -87,8 +87,8 @@ def test_training_twice_gives_the_same_files(tmp_path: Path) -> None:
         (lambda folder: (folder / "detector.npz").unlink(), "missing; train the type again"),
         (lambda folder: (folder / "detector.npz").write_bytes(b"PK nonsense"), "damaged"),
         (lambda folder: (folder / "detector.json").write_text("{"), "damaged"),
-        (lambda folder: _change(folder, format=99), "format 99; this version reads format 2: update faultwatch"),
-        (lambda folder: _change(folder, format=1), "format 1; this version reads format 2: train the type again"),
+        (lambda folder: _change(folder, format=99), "format 99; this version reads format 3: update faultwatch"),
+        (lambda folder: _change(folder, format=1), "format 1; this version reads format 3: train the type again"),
         (lambda folder: _change(folder, sensors=["flow"]), "damaged"),
     ],
 )
@@ -206,7 +206,7 @@ def test_a_new_sensor_learns_while_the_others_go_on(detector: Detector) -> None:
     scores = wider.update(moved, fleet.block(more, 600))
     assert not scores.learning.any()
     assert scores.alarm[: 24 * 300].mean() < 0.02
-    assert scores.alarm.mean() < 0.2
+    assert scores.alarm.mean() < 0.25
     assert moved.seen[:, 4].max() <= 900 < moved.seen[:, :4].min()
     off = np.abs(scores.centre[:, 2] - fleet.block(more).values[:, 2])
     assert np.nanmean(off) < 0.3
@@ -287,16 +287,22 @@ def test_rows_that_taught_leave_no_alarm_and_all_of_them_tell_the_level(detector
     assert moved > 0.5, "half of the rows are higher, each counted as three spreads at most"
 
 
-def test_a_device_that_is_odd_by_nature_has_thresholds_of_its_own(detector: Detector) -> None:
-    rows = fleet.values(18, 8, 2 * 1440, missing=0.0)
+def test_a_device_that_is_odd_by_nature_is_compared_with_itself(detector: Detector) -> None:
+    rows = fleet.values(18, 8, 3 * 1440, missing=0.0)
     rows[::240, 5, 1] += 2.5  # a habit: every four hours a jolt
-    block = fleet.block(rows)
-    scores = detector.warm(detector.new_state(8), block)
-    own = detector.own_scale(scores, block.slots.astype(np.int64), 9)
-    assert own[5] > 1.3 and own[5] == own.max() <= detector.config.own_limit
-    assert np.median(own[:8]) < 1.1 and own[8] == 1.0, "one that sent nothing is as usual"
-    enter, leave = detector.thresholds(1 / 30, own)
-    np.testing.assert_allclose(enter[8], detector.threshold(1 / 30)[0], rtol=1e-5)
-    assert enter[5] > enter[8] and leave[5] > leave[8]
-    few = detector.own_scale(scores, np.arange(len(block)) // 40, 1000)
-    assert (few == 1.0).all(), "too few rows of each to say"
+    taught, later = fleet.block(rows[: 2 * 1440]), fleet.block(rows[2 * 1440 :], 2 * 1440)
+    state = detector.new_state(9)
+    detector.take_habits(state, detector.warm(state, taught), taught.slots)
+    assert state.habit[5, 1] == state.habit.max() > 0.2 * HABIT_STEPS
+    assert state.habit[5].max() <= np.rint((detector.config.own_limit - 1) * HABIT_STEPS)
+    assert np.median(state.habit[:8]) < 0.1 * HABIT_STEPS
+    assert (state.habit[8] == 0).all(), "one that sent nothing is as usual"
+    plain = detector.new_state(9)
+    detector.warm(plain, taught)
+    with_habit, without = detector.update(state, later), detector.update(plain, later)
+    jolts = (later.slots == 5) & np.isin(np.arange(len(later)) // 8, np.arange(0, 1440, 240))
+    assert (with_habit.score[jolts] < without.score[jolts]).all()
+    few = detector.new_state(1000)
+    scores = detector.warm(detector.new_state(8), taught)
+    detector.take_habits(few, scores, np.arange(len(taught)) // 40)
+    assert (few.habit == 0).all(), "too few rows of each to say"

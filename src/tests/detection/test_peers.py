@@ -1,0 +1,94 @@
+"""Peers: what the devices of a site share is no fault, what one of them does alone is."""
+
+import numpy as np
+import pytest
+
+from ...detection.blocks import Block, Scores, TrainingRows
+from ...detection.detector import Detector
+from ...detection.state import DetectorState
+from . import fleet
+
+SITE = 8
+DAYS = 3
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    """Taught by three sites of eight devices."""
+    rows = fleet.training(fleet.values(1, 3 * SITE, 2 * 1440))
+    return Detector().fit(
+        TrainingRows(
+            rows.device,
+            rows.ts,
+            rows.values,
+            rows.interval_ms,
+            rows.sensor_names,
+            rows.precisions,
+            site=rows.device // SITE,
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def healthy() -> np.ndarray:
+    return fleet.values(2, SITE, (DAYS + 1) * 1440, missing=0.0)
+
+
+def lived(detector: Detector, rows: np.ndarray, *, peers: bool) -> DetectorState:
+    """State of devices that have lived through the days before."""
+    state = detector.new_state(SITE)
+    if peers:
+        state.place(np.zeros(SITE, np.int64))
+    detector.warm(state, fleet.block(rows[: DAYS * 1440]))
+    return state
+
+
+def last_day(detector: Detector, rows: np.ndarray, *, peers: bool) -> Scores:
+    """What is said of the last day."""
+    state = lived(detector, rows, peers=peers)
+    return detector.update(state, fleet.block(rows[DAYS * 1440 :], DAYS * 1440))
+
+
+@pytest.mark.parametrize("minutes", [30, 240, 1000])
+def test_what_all_devices_of_a_site_do_is_hardly_odd_among_them(
+    detector: Detector, healthy: np.ndarray, minutes: int
+) -> None:
+    rows = healthy.copy()
+    rows[DAYS * 1440 + 100 :, :, 3] += 6.0 * np.minimum(np.arange(1340) / minutes, 1.0)[:, None]
+    among, alone = (last_day(detector, rows, peers=peers) for peers in (True, False))
+    expected = [scores.centre[-300 * SITE :, 3].mean() for scores in (among, alone)]
+    assert np.isclose(expected[0], rows[-300:, :, 3].mean(), atol=0.1), "12 spreads of its noise higher"
+    assert rows[-300:, :, 3].mean() - expected[1] > 3.0, "levels alone follow slowly"
+    late = [np.median(scores.score[-300 * SITE :]) for scores in (among, alone)]
+    assert late[0] < 0.4 * late[1] and among.alarm.sum() < alone.alarm.sum()
+
+
+def test_a_device_that_departs_from_its_peers_is_found(detector: Detector, healthy: np.ndarray) -> None:
+    rows = healthy.copy()
+    rows[DAYS * 1440 + 100 :, 5, 3] += 6.0
+    share = last_day(detector, rows, peers=True).alarm.reshape(-1, SITE).mean(axis=0)
+    assert share[5] > 0.5 and np.delete(share, 5).max() < 0.05
+
+
+def test_batches_and_the_order_of_peers_change_nothing(detector: Detector, healthy: np.ndarray) -> None:
+    rows = healthy.copy()
+    rows[DAYS * 1440 + 100 :, :, 3] += 6.0
+    block = fleet.block(rows[DAYS * 1440 : DAYS * 1440 + 300], DAYS * 1440)
+    start = lived(detector, rows, peers=True)
+    whole = detector.update(start.copy(), block)
+    state, said = start.copy(), []
+    order = np.random.default_rng(0).permutation(SITE)
+    for minute in range(300):
+        at = minute * SITE + order
+        said.append(detector.update(state, Block(block.slots[at], block.ts[at], block.values[at])).score)
+    np.testing.assert_array_equal(np.concatenate(said), whole.score.reshape(300, SITE)[:, order].ravel())
+
+
+def test_a_checkpoint_keeps_what_peers_share(detector: Detector, healthy: np.ndarray) -> None:
+    rows = healthy.copy()
+    rows[DAYS * 1440 + 100 :, :, 3] += 6.0
+    one = lived(detector, rows, peers=True)
+    detector.update(one, fleet.block(rows[DAYS * 1440 : DAYS * 1440 + 201], DAYS * 1440))
+    other = DetectorState.from_arrays(one.to_arrays())
+    rest = fleet.block(rows[DAYS * 1440 + 201 :], DAYS * 1440 + 201)
+    assert detector.update(one, rest).score.tobytes() == detector.update(other, rest).score.tobytes()
