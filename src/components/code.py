@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent
-ROOMS = ("components", "detection")
+ROOMS = ("components", "detection", "drift")
 """Whatever decides the bytes of an artifact is in these."""
 
 LENGTH = 12

@@ -25,6 +25,13 @@ def train(
         float, typer.Option(help="Watch a model that passes for so many hours before it serves.", min=0)
     ] = 0.0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, also where a run was killed half-way.")] = False,
+    data_changed: Annotated[
+        bool,
+        typer.Option(
+            "--data-changed",
+            help="The data are meant to differ from what the model that serves learnt from, as by other units.",
+        ),
+    ] = False,
 ) -> None:
     """Learn what is normal for each device type, compare it with the model that serves, and have the better one serve.
 
@@ -37,7 +44,11 @@ def train(
     from .runs import Trigger
     from .training import TRAINING
 
-    pipeline = TRAINING.configured(data_ingestion={"days": days}, model_pusher={"shadow_hours": shadow})
+    pipeline = TRAINING.configured(
+        data_ingestion={"days": days},
+        data_validation={"compare": not data_changed},
+        model_pusher={"shadow_hours": shadow},
+    )
     refused = False
     with workplace(data) as place:
         for type_id, _ in place.types(type_name):

@@ -78,6 +78,9 @@ def told(place: Workplace, run: Run) -> Iterator[str]:
             yield f"  {step.name}: {step.state} in {step.seconds:.1f} s{_summary(place, step.folder)}"
     if run.reason:
         yield f"  {run.reason}"
+    for step in run.steps:
+        if step.state == "stopped":
+            yield from (f"  what it found: {page}" for page in sorted((place.data / step.folder).glob("*.html")))
 
 
 def _summary(place: Workplace, folder: str) -> str:
@@ -85,6 +88,8 @@ def _summary(place: Workplace, folder: str) -> str:
         return ""
     summary = read(place.data / folder).summary
     words = [
-        f"{name} {value}" for name, value in summary.items() if value not in (None, "") and not isinstance(value, list)
+        f"{name} {value}"
+        for name, value in summary.items()
+        if name != "reason" and value not in (None, "") and not isinstance(value, list)
     ]
     return f": {', '.join(words)}" if words else ""

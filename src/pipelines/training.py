@@ -1,12 +1,25 @@
 """The training pipeline, declared once: from a snapshot of the lake to a model that is watched or serves."""
 
-from ..components import data_ingestion, data_transformation, model_evaluation, model_pusher, model_trainer
+from ..components import (
+    data_ingestion,
+    data_transformation,
+    data_validation,
+    model_evaluation,
+    model_pusher,
+    model_trainer,
+)
 from .steps import Pipeline, Step
 
 TRAINING = Pipeline(
     "training",
     (
         Step("data_ingestion", data_ingestion.run, data_ingestion.IngestionConfig()),
+        Step(
+            "data_validation",
+            data_validation.run,
+            data_validation.ValidationConfig(),
+            inputs=("data_ingestion",),
+        ),
         Step(
             "data_transformation",
             data_transformation.run,

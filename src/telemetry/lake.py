@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -316,6 +316,25 @@ class Lake:
         """Return all rows of a snapshot. Raises StorageError where they aren't those it was taken of."""
         parts = list(self.snapshot_chunks(snapshot, columns=columns))
         return pl.concat(parts) if parts else in_columns(pl.DataFrame(schema=COLUMNS), columns)
+
+    def survey(
+        self, snapshot: Snapshot, columns: Sequence[str], question: Callable[[pl.LazyFrame], pl.LazyFrame]
+    ) -> pl.DataFrame:
+        """Return what `question` makes of a snapshot's rows as they are stored: those that will merge are still apart.
+
+        They are given in `columns`, by device and time within each file only, and read as a stream: all of a large
+        fleet may be counted. A column that no row had yet is null.
+        """
+        table = self._readings(snapshot.type_id)
+        if (state := table.state()) is None:
+            return question(in_columns(pl.DataFrame(schema=COLUMNS), columns).lazy()).collect()
+        rows = table.scan(state, state.files.filter(snapshot.files_of())).filter(snapshot.rows_of())
+        present = set(state.columns)
+        shown = [
+            pl.col(name) if name in present else pl.lit(None, COLUMNS.get(name, pl.Float64())).alias(name)
+            for name in columns
+        ]
+        return table.collect(question(rows.select(shown)), "streaming")
 
     def pin(self, name: str, snapshot: Snapshot) -> None:
         """Keep the rows of `snapshot` from retention until `unpin`; a pin of that name moves."""

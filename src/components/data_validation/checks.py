@@ -1,21 +1,36 @@
 """What is looked at in the rows of one device type; each check says what it found, what it allows, and its verdict."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import pandera.polars as pa
 import polars as pl
 
-from ...telemetry.schema import DeviceType
+from ...telemetry.schema import DeviceType, Sensor
+from .counting import Closely, Counts
+from .statistics import SensorStatistics
 
 Verdict = Literal["passed", "warned", "failed"]
+
+WHAT_TO_DO = {
+    "schema": "correct the type's sensors, or what sends other columns",
+    "range": "correct the unit that is sent, or the sensor's range in a new version of the type",
+    "missing": "have the sensor sent, or retire it in a new version of the type",
+    "duplicates": "find out what sends rows twice",
+    "labels": "correct the fault reports",
+    "skew": "find out what changed; where data are meant to differ, train with --data-changed",
+}
+"""Of each check that may fail: what helps, but to learn from other days."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Shares of rows (or values) past which a check warns or fails; a sensor is still after `still_rows` equal ones."""
+    """Shares of rows (or values, or reports) past which a check warns or fails; a sensor is still after `still_rows`
+    equal values. `skew_spreads`, how far a centre may be from the champion's, `skew_ratio`, how many times as wide."""
 
     out_of_range: float = 0.001
     missing: float = 0.5
@@ -23,6 +38,7 @@ class Limits:
     still: float = 0.2
     still_rows: int = 60
     irregular: float = 0.2
+    wrong_reports: float = 0.1
     faulty: float = 0.5
     skew_spreads: float = 8.0
     skew_ratio: float = 10.0
@@ -54,112 +70,144 @@ def schema(frame: pl.DataFrame, device_type: DeviceType) -> Check:
     return Check("schema", "columns", "passed", f"{len(frame.columns)} columns as expected")
 
 
-def ranges(frame: pl.DataFrame, device_type: DeviceType, limits: Limits) -> list[Check]:
+def ranges(counts: Counts, sensors: Sequence[Sensor], limits: Limits) -> list[Check]:
     """Values that aren't finite or lie outside the range of their sensor."""
     checks = []
-    for sensor in device_type.sensors:
-        if sensor.name not in frame.columns:
-            continue
-        value = pl.col(sensor.name)
-        low, high = sensor.low, sensor.high
-        bad = ~value.is_finite()
-        if low is not None:
-            bad = bad | (value < low)
-        if high is not None:
-            bad = bad | (value > high)
-        count = _count(frame, bad)
-        share = count / max(len(frame), 1)
-        allowed = f"{low if low is not None else 'any'} to {high if high is not None else 'any'} {sensor.unit}"
-        said = f"{count:,} of {len(frame):,} values outside {allowed}; allowed {limits.out_of_range:.1%}"
-        checks.append(Check("range", sensor.name, _verdict(share, limits.out_of_range, "failed"), said))
+    for sensor in sensors:
+        count = counts.outside[sensor.name]
+        low, high = ("any" if bound is None else f"{bound:g}" for bound in (sensor.low, sensor.high))
+        said = (
+            f"{count:,} of {counts.rows:,} values outside {low} to {high} {sensor.unit}; allowed"
+            f" {limits.out_of_range:.1%}"
+        )
+        verdict = _verdict(count / max(counts.rows, 1), limits.out_of_range, "failed")
+        checks.append(Check("range", sensor.name, verdict, said))
     return checks
 
 
-def missing(frame: pl.DataFrame, device_type: DeviceType, limits: Limits) -> list[Check]:
-    """Values that aren't there. A sensor that never said anything fails."""
+def missing(counts: Counts, sensors: Sequence[Sensor], limits: Limits) -> list[Check]:
+    """Values that aren't there. A sensor that never said anything fails, but for one that was retired."""
     checks = []
-    for name in device_type.sensor_names:
-        absent = _count(frame, pl.col(name).is_null()) if name in frame.columns else len(frame)
-        share = absent / max(len(frame), 1)
-        verdict: Verdict = "failed" if share == 1.0 else _verdict(share, limits.missing, "warned")
-        checks.append(Check("missing", name, verdict, f"{share:.1%} of values missing; allowed {limits.missing:.0%}"))
+    for sensor in sensors:
+        share = counts.missing[sensor.name] / max(counts.rows, 1)
+        verdict: Verdict = (
+            "failed" if share == 1.0 and not sensor.retired else _verdict(share, limits.missing, "warned")
+        )
+        said = f"{share:.1%} of values missing; allowed {limits.missing:.0%}"
+        checks.append(Check("missing", sensor.name, verdict, said))
     return checks
 
 
-def duplicates(frame: pl.DataFrame, limits: Limits) -> Check:
-    """Rows of one device at one time."""
-    count = len(frame) - frame.select(pl.struct("device_key", "timestamp").n_unique()).item()
-    share = count / max(len(frame), 1)
-    said = f"{count:,} of {len(frame):,} rows come twice; allowed {limits.duplicates:.0%}"
-    return Check("duplicates", "rows", _verdict(share, limits.duplicates, "failed"), said)
+def duplicates(counts: Counts, merged: int, closely: Closely, sends: str, limits: Limits) -> list[Check]:
+    """Rows that came twice: with one time, which the lake merges into `merged` rows, or again a little later.
+
+    Where devices send parts, rows of one time are what is expected.
+    """
+    twice = max(counts.rows - merged, 0)
+    said = (
+        f"{twice:,} of {counts.rows:,} rows have the time of another of their device; allowed {limits.duplicates:.0%}"
+    )
+    verdict = _verdict(twice / max(counts.rows, 1), limits.duplicates, "warned" if sends == "parts" else "failed")
+    again = closely.repeated
+    told = f"{again:,} of {closely.rows:,} rows say the same again within half an interval; allowed"
+    return [
+        Check("duplicates", "times", verdict, said),
+        Check(
+            "duplicates",
+            "values",
+            _verdict(again / max(closely.rows, 1), limits.duplicates, "failed"),
+            f"{told} {limits.duplicates:.0%}",
+        ),
+    ]
 
 
-def still(frame: pl.DataFrame, device_type: DeviceType, limits: Limits) -> list[Check]:
-    """Sensors that say the same for hours; `frame` is sorted by device and time."""
+def still(closely: Closely, limits: Limits) -> list[Check]:
+    """Sensors that say the same for hours."""
     checks = []
-    for name in device_type.sensor_names:
-        if name not in frame.columns:
-            continue
-        run = pl.struct("device_key", name).rle_id()
-        lengths = frame.filter(pl.col(name).is_not_null()).group_by(run.alias("run")).len()["len"]
-        count = int(lengths.filter(lengths > limits.still_rows).sum())
-        share = count / max(len(frame), 1)
+    for name, count in closely.still.items():
+        share = count / max(closely.rows, 1)
         said = f"{share:.1%} of values are one of more than {limits.still_rows} equal ones; allowed {limits.still:.0%}"
         checks.append(Check("stuck", name, _verdict(share, limits.still, "warned"), said))
     return checks
 
 
-def spacing(frame: pl.DataFrame, device_type: DeviceType, limits: Limits) -> Check:
+def spacing(closely: Closely, device_type: DeviceType, limits: Limits) -> Check:
     """Gaps between rows of a device that are not its type's interval, within half of it."""
-    gap = pl.col("timestamp").diff().over("device_key").dt.total_milliseconds()
-    interval = device_type.interval_ms
-    irregular = _count(frame, (gap - interval).abs() > interval / 2)
-    share = irregular / max(len(frame), 1)
-    said = f"{share:.1%} of gaps are not {interval / 1000:g} s, within half of it; allowed {limits.irregular:.0%}"
+    share = closely.irregular / max(closely.rows, 1)
+    interval = device_type.interval_s
+    said = f"{share:.1%} of gaps are not {interval:g} s, within half of it; allowed {limits.irregular:.0%}"
     return Check("spacing", "rows", _verdict(share, limits.irregular, "warned"), said)
 
 
-def labels(reports: Sequence[tuple[int, int, int | None]], frame: pl.DataFrame, limits: Limits) -> list[Check]:
-    """Fault reports: those that end before they begin or begin after the newest row, and how much time they take."""
-    if frame.is_empty():
-        return []
-    times = frame["timestamp"].dt.epoch("ms")
-    first, newest = times[0], times.max()
-    oldest = times.min()
-    assert isinstance(oldest, int) and isinstance(newest, int) and isinstance(first, int)
-    wrong = [report for report in reports if (report[2] is not None and report[2] < report[1]) or report[1] > newest]
-    verdict: Verdict = "failed" if wrong else "passed"
-    found = [Check("labels", "times", verdict, f"{len(wrong)} of {len(reports)} reports end first or lie ahead")]
-    devices = frame["device_key"].n_unique()
-    taken = sum(
-        max(0, min(newest, newest if end is None else end) - max(oldest, start)) for _, start, end in reports
-    ) / max((newest - oldest) * devices, 1)
-    said = f"{taken:.1%} of all device time is labelled faulty; allowed {limits.faulty:.0%}"
-    return [*found, Check("labels", "share", _verdict(taken, limits.faulty, "failed"), said)]
+def labels(
+    reports: Sequence[tuple[int, int, int | None]],
+    span: tuple[int, int],
+    n_devices: int,
+    now_ms: int,
+    limits: Limits,
+) -> list[Check]:
+    """Fault reports (device, start, end): those that end before they begin or begin after now, and what share of the
+    devices' time within `span` (ms) they take."""
+    oldest, newest = span
+    wrong = [report for report in reports if (report[2] is not None and report[2] < report[1]) or report[1] > now_ms]
+    share = len(wrong) / max(len(reports), 1)
+    verdict: Verdict = "passed" if not wrong else _verdict(share, limits.wrong_reports, "failed")
+    verdict = "warned" if wrong and verdict == "passed" else verdict
+    said = f"{len(wrong)} of {len(reports)} reports end first or lie ahead; allowed {limits.wrong_reports:.0%}"
+    taken = _covered(reports, oldest, newest) / max((newest - oldest) * n_devices, 1)
+    told = f"{taken:.1%} of all device time is labelled faulty; allowed {limits.faulty:.0%}"
+    return [
+        Check("labels", "times", verdict, said),
+        Check("labels", "share", _verdict(taken, limits.faulty, "failed"), told),
+    ]
 
 
-def skew(frame: pl.DataFrame, served: dict[str, tuple[float, float]], limits: Limits) -> list[Check]:
-    """Centre and spread of each sensor against those of the model that serves, `served` by sensor name."""
+def skew(
+    learnt: Mapping[str, SensorStatistics],
+    champion: Mapping[str, SensorStatistics] | None,
+    sensors: Sequence[Sensor],
+    limits: Limits,
+) -> list[Check]:
+    """Centre and spread of what would be learnt from against what the champion learnt from, measured alike."""
+    if champion is None:
+        return [Check("skew", "sensors", "passed", "no model serves whose training data were validated: not compared")]
     checks = []
-    for name, (centre, spread) in served.items():
-        if name not in frame.columns:
-            checks.append(Check("skew", name, "failed", "the model that serves has this sensor; the snapshot has not"))
+    retired = {sensor.name for sensor in sensors if sensor.retired}
+    for name, then in champion.items():
+        now = learnt.get(name)
+        if now is None or not now.values:
+            verdict: Verdict = "passed" if name in retired or not then.values else "failed"
+            checks.append(Check("skew", name, verdict, "the champion learnt from this sensor; the snapshot lacks it"))
             continue
-        values = frame[name].drop_nulls()
-        quantiles = [values.quantile(q) for q in (0.05, 0.5, 0.95)]
-        if any(each is None for each in quantiles):
+        if not then.values:
+            checks.append(Check("skew", name, "passed", "the champion learnt nothing of this sensor"))
             continue
-        low, middle, high = (float(each) for each in quantiles if each is not None)
-        off = abs(middle - centre) / spread
-        ratio = max((high - low) / 3.3, 1e-12) / spread
-        bad = off > limits.skew_spreads or ratio > limits.skew_ratio
-        said = f"{off:.1f} spreads from the centre served (allowed {limits.skew_spreads:g}), {ratio:.2g} times as wide"
-        checks.append(Check("skew", name, "failed" if bad else "passed", said))
+        off, ratio = abs(now.centre - then.centre) / then.spread, now.spread / then.spread
+        said = (
+            f"{off:.2g} spreads from the centre the champion learnt (allowed {limits.skew_spreads:g}),"
+            f" {ratio:.2g} times as wide (allowed {limits.skew_ratio:g})"
+        )
+        worse: Verdict = "failed" if off > limits.skew_spreads or ratio > limits.skew_ratio else "passed"
+        narrow = worse == "passed" and ratio < 1 / limits.skew_ratio
+        checks.append(Check("skew", name, "warned" if narrow else worse, said))
     return checks
 
 
-def _count(frame: pl.DataFrame, mask: pl.Expr) -> int:
-    return int(frame.select(mask.fill_null(False).sum()).item())
+def _covered(reports: Sequence[tuple[int, int, int | None]], oldest: int, newest: int) -> int:
+    """Device time (ms) within any report, counted once where reports overlap."""
+    spans: dict[int, list[tuple[int, int]]] = {}
+    for device, start, end in reports:
+        low, high = max(start, oldest), min(newest if end is None else end, newest)
+        if high > low:
+            spans.setdefault(device, []).append((low, high))
+    return sum(_union(np.array(sorted(each), np.int64)) for each in spans.values())
+
+
+def _union(spans: npt.NDArray[np.int64]) -> int:
+    """Length of the union of spans (n, 2), sorted by their start."""
+    reached = np.maximum.accumulate(spans[:, 1])
+    begins = np.maximum(spans[:, 0], np.concatenate([spans[:1, 0], reached[:-1]]))
+    return int(np.maximum(reached - begins, 0).sum())
 
 
 def _verdict(share: float, allowed: float, otherwise: Verdict) -> Verdict:

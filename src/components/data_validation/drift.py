@@ -8,6 +8,7 @@ import polars as pl
 
 from ...drift.by_device import DeviceDrift, device_drift
 from ...drift.pooled import PooledDrift, Slice, plain_ks, pooled_drift
+from ..html import paragraph, section, table
 
 PERIODS = 5
 PARTS = 7
@@ -16,14 +17,15 @@ MIN_SLICE_DEVICES = 10
 
 
 class SensorDrift(msgspec.Struct, frozen=True):
-    """One sensor of one slice, on both levels; `plain_p` is what `ks_2samp` alone says. None where it can't be told."""
+    """One sensor of one slice, on both levels; `plain_p` is what `ks_2samp` alone says, of all
+    devices only."""
 
     slice: str
     sensor: str
     statistic: float
     usual: float
     pooled_p: float
-    plain_p: float
+    plain_p: float | None
     pooled: bool
     devices: int
     moved: int
@@ -40,7 +42,7 @@ def period_ms(frame: pl.DataFrame) -> int:
     return min(WEEK_MS, (newest - oldest + 1) // PERIODS)
 
 
-def drift(frame: pl.DataFrame, sensors: Sequence[str], sites: Mapping[int, int | None]) -> list[SensorDrift]:
+def drift(frame: pl.DataFrame, sensors: Sequence[str], sites: Mapping[int, str | None]) -> list[SensorDrift]:
     """Compare the newest period of `frame` with the four before it; slices are all devices, and each large site."""
     length = period_ms(frame)
     newest = frame["timestamp"].dt.epoch("ms").max()
@@ -50,29 +52,31 @@ def drift(frame: pl.DataFrame, sensors: Sequence[str], sites: Mapping[int, int |
         part=(PERIODS * PARTS - 1 - age * PARTS // max(length, 1)).cast(pl.Int64)
     )
     devices = recent["device_key"].unique().sort().to_numpy()
-    site_of = np.array([-1 if sites.get(int(key)) is None else int(sites[int(key)] or 0) for key in devices])
+    names = sorted({name for name in sites.values() if name is not None})
+    number = {name: place for place, name in enumerate(names)}
+    site_of = np.array([number.get(sites.get(int(key)) or "", -1) for key in devices], np.int64)
     by_device = _by_device(recent, sensors, devices, site_of)
     groups = {"all": devices} | {
-        f"site {site}": devices[site_of == site]
+        f"site {names[site]}": devices[site_of == site]
         for site in np.unique(site_of)
         if site >= 0 and MIN_SLICE_DEVICES <= int((site_of == site).sum()) < len(devices)
     }
-    slices = [
-        _slice(recent.filter(pl.col("device_key").is_in(members.tolist())), name, sensor)
-        for name, members in groups.items()
-        for sensor in sensors
-    ]
+    slices = [one for name, members in groups.items() for one in _slices(recent, members, name, sensors)]
     return [
         _told(one, found, by_device[found.sensor] if found.name == "all" else None)
         for one, found in zip(slices, pooled_drift(slices), strict=True)
     ]
 
 
-def _slice(rows: pl.DataFrame, name: str, sensor: str) -> Slice:
-    values = [
-        rows.filter(pl.col("part") // PARTS == period)[sensor].drop_nulls().to_numpy() for period in range(PERIODS)
+def _slices(rows: pl.DataFrame, members: np.ndarray, name: str, sensors: Sequence[str]) -> list[Slice]:
+    of_slice = rows.filter(pl.col("device_key").is_in(members.tolist()))
+    period = (of_slice["part"] // PARTS).to_numpy()
+    values = of_slice.select(pl.col(sensors).fill_null(float("nan"))).to_numpy()
+    periods = [values[period == each] for each in range(PERIODS)]
+    return [
+        Slice(name, sensor, [each[:, s] for each in periods[:-1]], periods[-1][:, s])
+        for s, sensor in enumerate(sensors)
     ]
-    return Slice(name, sensor, values[:-1], values[-1])
 
 
 def _by_device(
@@ -93,7 +97,7 @@ def _told(one: Slice, pooled: PooledDrift, devices: DeviceDrift | None) -> Senso
         statistic=pooled.statistic,
         usual=pooled.usual,
         pooled_p=pooled.adjusted_p,
-        plain_p=plain_ks(one.before, one.current),
+        plain_p=None if devices is None else plain_ks(one.before, one.current),
         pooled=pooled.drifted,
         devices=0 if devices is None else devices.devices,
         moved=0 if devices is None else devices.moved,
@@ -101,3 +105,28 @@ def _told(one: Slice, pooled: PooledDrift, devices: DeviceDrift | None) -> Senso
         device_p=1.0 if devices is None else devices.adjusted_p,
         by_device=devices is not None and devices.drifted,
     )
+
+
+def drift_section(found: Sequence[SensorDrift]) -> str:
+    """A section of a report on both levels."""
+    rows = [
+        (
+            "drifted" if one.pooled or one.by_device else "stable",
+            one.slice,
+            one.sensor,
+            one.statistic,
+            one.usual,
+            one.pooled_p,
+            one.plain_p,
+            f"{one.moved} of {one.devices}" if one.devices else None,
+            f"{one.expected:.1%}" if one.devices else None,
+            one.device_p if one.devices else None,
+        )
+        for one in found
+    ]
+    columns = ("", "slice", "sensor", "KS", "usual KS", "p", "plain KS p", "devices moved", "expected", "p by device")
+    why = (
+        "The newest period against the four before it. Pooled drift needs a small p-value and a KS statistic well past"
+        " those of the earlier periods among themselves; the plain p-value calls almost any two weeks different."
+    )
+    return section("Drift", paragraph(why) + table(columns, rows))
