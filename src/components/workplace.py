@@ -147,3 +147,9 @@ class Workplace:
         )
         with reading(self.engine) as session:
             return [Placed(key, owner, site) for key, owner, site in session.execute(query)]
+
+    def device_ids(self, type_id: int) -> dict[int, str]:
+        """What the devices of a type are called, by device key."""
+        query = select(models.Device.id, models.Device.device_id).where(models.Device.type_id == type_id)
+        with reading(self.engine) as session:
+            return {key: name for key, name in session.execute(query)}

@@ -48,7 +48,7 @@ class PooledDrift:
 
 
 def pooled_drift(slices: Sequence[Slice], alpha: float = ALPHA) -> list[PooledDrift]:
-    """Compare the current period of each slice with the earlier ones. A slice without values has not drifted."""
+    """Compare the current period of each slice with the earlier ones. A slice of fewer than two values is stable."""
     tests = [_test(one) for one in slices]
     corrected = adjusted(np.array([p for _, p, _ in tests]))
     return [
@@ -89,7 +89,7 @@ def _usual(before: Sequence[F64]) -> float:
 
 
 def _ks(a: F64, b: F64) -> tuple[float, float]:
-    if not len(a) or not len(b):
+    if min(len(a), len(b)) < 2:
         return 0.0, 1.0
     found = ks_2samp(a, b, method="asymp")
     return float(found.statistic), float(found.pvalue)
