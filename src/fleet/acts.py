@@ -71,7 +71,7 @@ class Acts:
         """The device is faulty, in this way: an open fault report, until it is repaired."""
         alert = self._open_alert(alert_id, "confirm")
         device_key = self._device_of(alert, "confirm")
-        kind = _text("kind of fault", kind)
+        kind = clean_text("kind of fault", kind)
         if alert.confirmed_kind == kind:
             return
         alert.confirmed_ms, alert.confirmed_by, alert.confirmed_kind = self._now_ms, self._principal.user_id, kind
@@ -85,7 +85,7 @@ class Acts:
         device_key = self._device_of(alert, "dismiss")
         if reason not in get_args(DismissReason):
             raise ConfigError(f"reason {reason!r}: expected one of {', '.join(get_args(DismissReason))}")
-        note = _text("note", note, may_be_empty=True)
+        note = clean_text("note", note, may_be_empty=True)
         self._take_back_reports(alert.id)
         self._say("dismiss", device_key, {**_about(alert), "reason": reason, "note": note})
         said = f"dismissed: {REASONS[reason]}" + (f" ({note})" if note else "")
@@ -111,7 +111,7 @@ class Acts:
             raise ConfigError("maintenance has to end after it begins, and in the future")
         if max(abs(from_ms - self._now_ms), abs((until_ms or from_ms) - self._now_ms)) > MAX_AHEAD_MS:
             raise ConfigError("maintenance has to begin and end within ten years")
-        reason = _text("reason", reason, may_be_empty=True)
+        reason = clean_text("reason", reason, may_be_empty=True)
         window = {"device_key": device_key, "from_ms": from_ms, "until_ms": until_ms, "reason": reason}
         same = select(models.Maintenance.id).where(
             *(getattr(models.Maintenance, name).is_not_distinct_from(value) for name, value in window.items())
@@ -284,7 +284,8 @@ def take_back(session: Session, reports: Sequence[models.FaultReport], user_id: 
             commands.add(session, "not_faulty", device_key, {}, user_id, now_ms)
 
 
-def _text(what: str, given: str, may_be_empty: bool = False) -> str:
+def clean_text(what: str, given: str, may_be_empty: bool = False) -> str:
+    """Text of one line, as people wrote it. Raises ConfigError where it is empty, too long or can't be printed."""
     clean = " ".join(given.split())
     if len(clean) > MAX_TEXT or not (clean or may_be_empty) or not clean.isprintable():
         raise ConfigError(f"{what}: expected {'at most' if may_be_empty else '1 to'} {MAX_TEXT} printable characters")

@@ -103,7 +103,7 @@ def _report(limits: Limits, frame: pl.DataFrame, place: Workplace, type_id: int)
     form = checks.schema(frame, device_type)
     if form.verdict == "failed" or frame.is_empty():
         return Report("failed", len(frame), [form], [])
-    labels = place.fault_reports(frame["device_key"].unique().to_list())
+    labels = place.labels(frame["device_key"].unique().to_list())
     reports = [(label.device_key, label.start_ms, label.end_ms) for label in labels]
     found = [
         form,
