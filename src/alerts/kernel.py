@@ -29,8 +29,9 @@ BY_MAINTENANCE, BY_SEVERITY, BY_COUNT = int(Cause.MAINTENANCE), int(Cause.SEVERI
 BY_DISMISSAL, BY_REPAIR = int(Cause.DISMISSED), int(Cause.REPAIRED)
 BY_CONFIRMATION, BY_NEW_NORMAL, BY_RULE = int(Cause.CONFIRMED), int(Cause.NEW_NORMAL), int(Cause.RULE)
 BY_LIVE = int(Cause.LIVE)
-DISMISS, REPAIR, CONFIRM, NEW_NORMAL = (
-    int(word) for word in (WordKind.DISMISS, WordKind.REPAIRED, WordKind.CONFIRM, WordKind.NEW_NORMAL)
+DISMISS, REPAIR, CONFIRM, NEW_NORMAL, NOT_FAULTY = (
+    int(word)
+    for word in (WordKind.DISMISS, WordKind.REPAIRED, WordKind.CONFIRM, WordKind.NEW_NORMAL, WordKind.NOT_FAULTY)
 )
 
 # Stages of an entry: the states an alert can be open in, and three that are not open.
@@ -841,6 +842,16 @@ def _confirm(w: World, d: Record, kind: int, rule: int, when: When) -> None:
         place = e["next"]
 
 
+@_inlined
+def _take_back(w: World, d: Record) -> None:
+    """What was said to be a fault is none: the device isn't faulty, and its alerts end as others do."""
+    d["flags"] &= ~F_FAULTY & 255
+    place = d["head"]
+    while place >= 0:
+        w.entry[place]["marks"] &= ~CONFIRMED
+        place = w.entry[place]["next"]
+
+
 def take_word(
     word: int,
     slot: int,
@@ -876,6 +887,8 @@ def take_word(
         _repair(w, d, when)
     elif word == CONFIRM:
         _confirm(w, d, kind, rule, when)
+    elif word == NOT_FAULTY:
+        _take_back(w, d)
     else:
         d["maintenance_from"], d["maintenance_until"] = start, until
         _maintain(w, d, when)

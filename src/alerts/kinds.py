@@ -92,3 +92,4 @@ class WordKind(IntEnum):
     NEW_NORMAL = 3
     MAINTENANCE = 4
     MAINTENANCE_END = 5
+    NOT_FAULTY = 6

@@ -92,16 +92,24 @@ def faults(
         Path,
         typer.Option("--json", help="Write figures here, a table and a picture beside it.", metavar="FILE"),
     ],
-    protocol: Annotated[Literal["cmapss"], typer.Option(help="NASA's turbofans, run to failure.")] = "cmapss",
+    protocol: Annotated[
+        Literal["cmapss", "fleet"],
+        typer.Option(help="NASA's turbofans, run to failure, or kinds of fault in a simulated fleet."),
+    ] = "cmapss",
     data: Annotated[
         Path | None,
         typer.Option(help="train_FD001.txt (cmapss).", metavar="FILE", exists=True, dir_okay=False),
     ] = None,
+    size: Annotated[Literal["ci", "full"], typer.Option(help="fleet only; ci: a small part.")] = "full",
 ) -> None:
-    """Compare the fault model with other classifiers: same folds, no device both learnt from and judged."""
-    from .faults import run
+    """Compare the fault model with other classifiers, or count kinds named right: devices never learnt from."""
+    from . import faults, protocol_kinds
 
-    typer.echo(run(data, json_file, lambda line: typer.echo(line, err=True)))
+    def say(line: str) -> None:
+        typer.echo(line, err=True)
+
+    done = faults.run(data, json_file, say) if protocol == "cmapss" else protocol_kinds.run(size, json_file, say)
+    typer.echo(done)
 
 
 @benchmark.command("drift")

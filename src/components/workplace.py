@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import Engine, select
 
 from ..exceptions import ConfigError, DataValidationError
+from ..faults.reports import Reported, without_overlaps
 from ..fleet import audit, database, device_types, model_versions, models
 from ..fleet.database import reading
 from ..fleet.model_versions import ModelVersion
@@ -20,7 +21,7 @@ Progress = Callable[[float], None]
 
 
 class Label(msgspec.Struct, frozen=True, array_like=True):
-    """A fault report: this device was faulty from then to then (ms); `end_ms` is None while it is open."""
+    """What fault reports say: this device was faulty from then to then (ms); `end_ms` is None while it lasts."""
 
     device_key: int
     start_ms: int
@@ -127,14 +128,15 @@ class Workplace:
             rows = session.execute(select(models.Watermark.shard, models.Watermark.lake_seq)).all()
         return {shard: seq for shard, seq in rows}
 
-    def fault_reports(self, device_keys: list[int]) -> list[Label]:
-        """Every fault report on these devices, by device and start."""
+    def labels(self, device_keys: list[int]) -> list[Label]:
+        """What the fault reports on these devices come to, by device and start; no two of a device at one time."""
         wanted = set(device_keys)
-        columns = (models.FaultReport.device_key, models.FaultReport.start_ms, models.FaultReport.end_ms)
+        report = models.FaultReport
+        columns = (report.device_key, report.start_ms, report.end_ms, report.kind, report.created_ms)
         with reading(self.engine) as session:
-            rows = session.execute(select(*columns, models.FaultReport.kind)).all()
-        found = [Label(key, start, end, kind) for key, start, end, kind in rows if key in wanted]
-        return sorted(found, key=lambda label: (label.device_key, label.start_ms, label.kind))
+            rows = session.execute(select(*columns).order_by(report.id)).all()
+        settled = without_overlaps(Reported(*row) for row in rows if row[0] in wanted)
+        return [Label(label.device_key, label.start_ms, label.end_ms, label.kind) for label in settled]
 
     def placed(self, type_id: int) -> list[Placed]:
         """The devices of a type with their owners and sites, by device key."""

@@ -37,6 +37,7 @@ from .views import (
     MaintenanceView,
     NoticeView,
     Page,
+    ReportedFault,
     RuleView,
     TokenView,
     UserView,
@@ -148,6 +149,26 @@ class Access:
         query = select(*columns).where(models.FaultReport.device_key == device_key)
         rows = self._session.execute(query.order_by(models.FaultReport.start_ms.desc(), models.FaultReport.id.desc()))
         return [FaultReportView(*row) for row in rows]
+
+    def reported_faults(
+        self, cursor: str | None = None, limit: int = 100, device_key: int | None = None
+    ) -> Page[ReportedFault]:
+        """A page of the fault reports they see, of one device where it is named, those made last first."""
+        report = models.FaultReport
+        query = _reported().where(self._theirs(models.Device.owner_id))
+        if device_key is not None:
+            query = query.where(report.device_key == device_key)
+        rows, following = self._page(query, (report.created_ms, report.id), True, cursor, limit)
+        names = ReportedFault.__struct_fields__
+        return Page([ReportedFault(**{name: row[name] for name in names}) for row in rows], following)
+
+    def reported_fault(self, report_id: int) -> ReportedFault:
+        """One fault report. Raises AccessError (404)."""
+        query = _reported().where(self._theirs(models.Device.owner_id), models.FaultReport.id == report_id)
+        row = self._session.execute(query).mappings().one_or_none()
+        if row is None:
+            raise AccessError(f"there is no fault report {report_id}", 404)
+        return ReportedFault(**row)
 
     def rules(self, cursor: str | None = None, limit: int = 100) -> Page[RuleView]:
         """A page of the owners' rules they see, by id."""
@@ -364,6 +385,23 @@ class Access:
             return rows, None
         last = rows[limit - 1]
         return rows[:limit], _write_cursor(last["_first"], last["_second"])
+
+
+@cache
+def _reported() -> Select[Any]:
+    report, device = models.FaultReport, models.Device
+    names = ("id", "start_ms", "end_ms", "kind", "source", "said_by", "alert_id", "created_ms")
+    return (
+        select(
+            *(getattr(report, name) for name in names),
+            device.owner_id,
+            device.device_id,
+            device.name.label("device_name"),
+            models.Owner.name.label("owner"),
+        )
+        .join(device, device.id == report.device_key)
+        .join(models.Owner, models.Owner.id == device.owner_id)
+    )
 
 
 @cache

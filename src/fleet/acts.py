@@ -5,10 +5,10 @@ dismiss, maintenance) is a word for the live loop as well: it goes to `commands`
 is in the alert's history, in the audit log and in the news; done twice it changes nothing more.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from ..alerts.sentences import filled
@@ -71,7 +71,7 @@ class Acts:
         """The device is faulty, in this way: an open fault report, until it is repaired."""
         alert = self._open_alert(alert_id, "confirm")
         device_key = self._device_of(alert, "confirm")
-        kind = _text("kind of fault", kind)
+        kind = clean_text("kind of fault", kind)
         if alert.confirmed_kind == kind:
             return
         alert.confirmed_ms, alert.confirmed_by, alert.confirmed_kind = self._now_ms, self._principal.user_id, kind
@@ -85,8 +85,8 @@ class Acts:
         device_key = self._device_of(alert, "dismiss")
         if reason not in get_args(DismissReason):
             raise ConfigError(f"reason {reason!r}: expected one of {', '.join(get_args(DismissReason))}")
-        note = _text("note", note, may_be_empty=True)
-        self._end_reports(device_key, alert.id)
+        note = clean_text("note", note, may_be_empty=True)
+        self._take_back_reports(alert.id)
         self._say("dismiss", device_key, {**_about(alert), "reason": reason, "note": note})
         said = f"dismissed: {REASONS[reason]}" + (f" ({note})" if note else "")
         self._close(alert, said)
@@ -96,7 +96,7 @@ class Acts:
         """The device works again: its alerts and fault reports end, its baseline may relearn."""
         device = self._device(device_key)
         alerts = self._alerts_of(device_key)
-        reports = self._end_reports(device_key, None)
+        reports = self._end_reports(device_key)
         if not alerts and not reports:
             return
         self._say("repaired", device_key, {"device_id": device.device_id})
@@ -111,7 +111,7 @@ class Acts:
             raise ConfigError("maintenance has to end after it begins, and in the future")
         if max(abs(from_ms - self._now_ms), abs((until_ms or from_ms) - self._now_ms)) > MAX_AHEAD_MS:
             raise ConfigError("maintenance has to begin and end within ten years")
-        reason = _text("reason", reason, may_be_empty=True)
+        reason = clean_text("reason", reason, may_be_empty=True)
         window = {"device_key": device_key, "from_ms": from_ms, "until_ms": until_ms, "reason": reason}
         same = select(models.Maintenance.id).where(
             *(getattr(models.Maintenance, name).is_not_distinct_from(value) for name, value in window.items())
@@ -201,12 +201,15 @@ class Acts:
                 )
             )
 
-    def _end_reports(self, device_key: int, alert_id: int | None) -> bool:
-        """End a device's open fault reports, or only that of one alert; say whether there was one."""
+    def _take_back_reports(self, alert_id: int) -> None:
+        """An alert that was confirmed and then dismissed is no fault: what its confirmation said is no label."""
+        reports = self._session.scalars(select(models.FaultReport).where(models.FaultReport.alert_id == alert_id)).all()
+        take_back(self._session, reports, self._principal.user_id, self._now_ms)
+
+    def _end_reports(self, device_key: int) -> bool:
+        """End a device's open fault reports; say whether there was one."""
         report = models.FaultReport
         query = update(report).where(report.device_key == device_key, report.end_ms.is_(None))
-        if alert_id is not None:
-            query = query.where(report.alert_id == alert_id)
         return bool(self._session.execute(query.values(end_ms=self._now_ms).returning(report.id)).all())
 
     def _close(self, alert: models.Alert, resolution: str) -> None:
@@ -266,7 +269,23 @@ def _about(alert: models.Alert) -> dict[str, Json]:
     return {"alert_id": alert.id, "alert_kind": alert.kind, "rule": alert.rule}
 
 
-def _text(what: str, given: str, may_be_empty: bool = False) -> str:
+def take_back(session: Session, reports: Sequence[models.FaultReport], user_id: int | None, now_ms: int) -> None:
+    """Delete fault reports, and have the loop know of devices of which no open one is left.
+
+    The alert whose confirmation made a report no longer counts as confirmed.
+    """
+    unsaid = {"confirmed_ms": None, "confirmed_by": None, "confirmed_kind": None}
+    for report in reports:
+        report_id, device_key, was_open = report.id, report.device_key, report.end_ms is None
+        session.execute(update(models.Alert).where(models.Alert.id == report.alert_id).values(unsaid))
+        session.execute(delete(models.FaultReport).where(models.FaultReport.id == report_id))
+        left = select(models.FaultReport.id).where(models.FaultReport.device_key == device_key)
+        if was_open and session.scalars(left.where(models.FaultReport.end_ms.is_(None)).limit(1)).first() is None:
+            commands.add(session, "not_faulty", device_key, {}, user_id, now_ms)
+
+
+def clean_text(what: str, given: str, may_be_empty: bool = False) -> str:
+    """Text of one line, as people wrote it. Raises ConfigError where it is empty, too long or can't be printed."""
     clean = " ".join(given.split())
     if len(clean) > MAX_TEXT or not (clean or may_be_empty) or not clean.isprintable():
         raise ConfigError(f"{what}: expected {'at most' if may_be_empty else '1 to'} {MAX_TEXT} printable characters")

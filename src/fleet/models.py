@@ -34,6 +34,8 @@ TokenScope = Literal["write", "read", "metrics"]
 ChannelKind = Literal["apprise", "webhook"]
 OutboxState = Literal["pending", "sent", "dead"]
 JobState = Literal["waiting", "running", "done", "failed"]
+ReportSource = Literal["operator", "import"]
+"""Said on a page or through the API, or read from a file."""
 AlertKind = Literal["anomaly", "sensor", "silent", "threshold", "site"]
 ALERT_KINDS: tuple[AlertKind, ...] = ("anomaly", "sensor", "silent", "threshold", "site")
 Comparison = Literal["above", "below"]

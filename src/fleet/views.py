@@ -186,6 +186,23 @@ class FaultReportView(msgspec.Struct, frozen=True):
     alert_id: int | None
 
 
+class ReportedFault(msgspec.Struct, frozen=True, kw_only=True):
+    """A fault report with its device; the fault lasts where `end_ms` is None."""
+
+    id: int
+    owner_id: int
+    owner: str
+    device_id: str
+    device_name: str
+    start_ms: int
+    end_ms: int | None
+    kind: str
+    source: str
+    said_by: str
+    alert_id: int | None
+    created_ms: int
+
+
 class ChannelView(msgspec.Struct, frozen=True):
     """A channel without its address and secret, which are never shown again; how many of its notices are in each state.
 

@@ -22,7 +22,7 @@ from .model_store import ModelStore
 
 log = structlog.get_logger(__name__)
 
-WORDS = frozenset({"new_normal", "dismiss", "confirm", "repaired", "maintenance", "maintenance_end"})
+WORDS = frozenset({"new_normal", "dismiss", "confirm", "repaired", "maintenance", "maintenance_end", "not_faulty"})
 CHUNKS_AHEAD = 2
 """Chunks of a backfill that may be logged and not yet applied."""
 

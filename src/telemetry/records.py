@@ -151,7 +151,7 @@ class Word(msgspec.Struct, frozen=True, tag="word", kw_only=True):
 
     now_ms: int
     command_id: int
-    kind: Literal["new_normal", "dismiss", "confirm", "repaired", "maintenance", "maintenance_end"]
+    kind: Literal["new_normal", "dismiss", "confirm", "repaired", "maintenance", "maintenance_end", "not_faulty"]
     device_key: int
     payload: bytes = b"{}"
 

@@ -21,12 +21,14 @@ from ..fleet.tokens import Tokens
 from ..settings import Settings
 from ..telemetry.lake import Lake
 from ..telemetry.published import PublishedReader
-from .api import alerts, devices, events, fleet, quality, readings, rules
+from .api import alerts, devices, events, fault_reports, fleet, quality, readings, rules
 from .assets import FOLDER, Assets, fingerprint
 from .feed import Feed
 from .identity import SignInNeeded
 from .limits import Bucket, Limits
-from .pages import acting, entry, looking
+from .pages import acting, entry
+from .pages import fault_reports as fault_report_pages
+from .pages import looking
 from .pages import settings as settings_pages
 from .parts import Parts
 from .problems import problem
@@ -79,12 +81,13 @@ def create_app(settings: Settings, engine: Engine, lake: Lake, published: Sequen
         devices.router,
         alerts.router,
         rules.router,
+        fault_reports.router,
         quality.router,
         fleet.router,
         events.router,
     ):
         app.include_router(api, prefix=API)
-    for pages in (entry.router, acting.router, settings_pages.router, looking.router):
+    for pages in (entry.router, acting.router, fault_report_pages.router, settings_pages.router, looking.router):
         app.include_router(pages)
     app.add_exception_handler(FaultwatchError, _refused)
     app.add_exception_handler(HTTPException, _refused)

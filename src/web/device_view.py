@@ -9,7 +9,7 @@ import polars as pl
 
 from ..exceptions import IngestError
 from ..fleet.access import Access
-from ..fleet.views import AlertQuery, AlertView, DeviceView, MaintenanceView
+from ..fleet.views import AlertQuery, AlertView, DeviceView, FaultReportView, MaintenanceView
 from ..telemetry.schema import DeviceType
 from . import alert_words
 from .fleet_view import device_href, worst_first
@@ -63,6 +63,7 @@ class DevicePage:
     alert: Chosen | None
     maintenance: MaintenanceView | None
     repairable: bool
+    reports: list[FaultReportView]
     last_ms: int | None
     from_ms: int
     to_ms: int
@@ -96,7 +97,8 @@ def device_page(
     opened = worst_first([alert for alert in history if alert.state == "firing"])
     windows = access.maintenance(device.key)
     current = next((w for w in windows if _holds(w, reader.now_ms)), None)
-    reports = [report for report in access.fault_reports(device.key) if report.end_ms is None]
+    reported = access.fault_reports(device.key)
+    reports = [report for report in reported if report.end_ms is None]
     worst = opened[0] if opened else None
     since_ms = _int(now["status_since_ms"])
     signs = worst.first_signs_ms if worst and status in ("suspect", "faulty") else None
@@ -125,6 +127,7 @@ def device_page(
         alert=chosen_alert(worst, reader) if worst else None,
         maintenance=current,
         repairable=bool(reports),
+        reports=reported[:MOST_PAST],
         last_ms=last_ms,
         from_ms=span.start_ms,
         to_ms=span.end_ms,

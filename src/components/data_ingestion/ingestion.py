@@ -103,7 +103,7 @@ def run(
         SNAPSHOT_FILE: snapshot,
         SAMPLE_FILE: sample,
         SPLIT_FILE: split,
-        LABELS_FILE: place.fault_reports(list(counts)),
+        LABELS_FILE: place.labels(list(counts)),
         DEVICES_FILE: [placed for placed in place.placed(type_id) if placed.device_key in known],
         DAYS_FILE: rows_by_day(place, sample),
     }

@@ -203,3 +203,25 @@ def test_confirmed_alert_stays_and_its_device_is_faulty_until_repaired() -> None
     assert (closed.to_state, closed.cause) == (R, Cause.REPAIRED)
     assert fleet.status() == Status.HEALTHY
     assert moves(fleet.run([ODD] * 3)) == [(A, I, P), (A, P, F)]
+
+
+def test_what_was_confirmed_and_taken_back_ends_as_others_do() -> None:
+    fleet = Fleet()
+    fleet.run([ODD] * 3)
+    fleet.say(WordKind.CONFIRM, alert=Kind.ANOMALY)
+    assert fleet.run([CALM] * 30) == []
+    assert fleet.say(WordKind.NOT_FAULTY) == []
+    assert fleet.status() == Status.SUSPECT
+    assert moves(fleet.run([CALM])) == [(A, F, R)]
+    assert fleet.status() == Status.HEALTHY
+
+
+def test_confirmed_and_then_dismissed_leaves_nothing() -> None:
+    fleet = Fleet()
+    fleet.run([ODD] * 3)
+    fleet.say(WordKind.CONFIRM, alert=Kind.ANOMALY)
+    fleet.say(WordKind.NOT_FAULTY)
+    (closed,) = fleet.say(WordKind.DISMISS, alert=Kind.ANOMALY)
+    assert (closed.to_state, closed.cause) == (R, Cause.DISMISSED)
+    assert fleet.status() == Status.HEALTHY
+    assert fleet.run([CALM] * 30) == []

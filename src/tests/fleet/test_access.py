@@ -227,6 +227,14 @@ def _first_alert(access: Access, owner_id: int) -> int:
     return access._session.scalars(query).first() or 0
 
 
+def _first_report(access: Access, owner_id: int) -> int:
+    mine = select(models.Device.id).where(models.Device.owner_id == owner_id)
+    return (
+        access._session.scalars(select(models.FaultReport.id).where(models.FaultReport.device_key.in_(mine))).first()
+        or 0
+    )
+
+
 ABOUT_ONE: dict[str, Reader] = {
     "site": lambda a, f, o: a.site(f.registry.lookup(o)["pump-1"].site_id or 0),
     "type": lambda a, f, o: a.type(f.registry.type_by_name(o, f"own_{[f.north, f.south].index(o)}") or 0),
@@ -234,6 +242,7 @@ ABOUT_ONE: dict[str, Reader] = {
     "device_by_key": lambda a, f, o: a.device_by_key(_key(f, o)),
     "maintenance": lambda a, f, o: a.maintenance(_key(f, o)),
     "fault_reports": lambda a, f, o: a.fault_reports(_key(f, o)),
+    "reported_fault": lambda a, f, o: a.reported_fault(_first_report(a, o)),
     "alert": lambda a, f, o: a.alert(_first_alert(a, o)),
     "alert_history": lambda a, f, o: a.alert_history(_first_alert(a, o)),
     "notices": lambda a, f, o: a.notices(_first_alert(a, o)),
@@ -251,6 +260,7 @@ LISTS: dict[str, Reader] = {
     "alerts": lambda a, f, o: a.alerts(AlertQuery(tab="all"), NOW_MS).items,
     "channels": lambda a, f, o: a.channels(),
     "rules": lambda a, f, o: a.rules().items,
+    "reported_faults": lambda a, f, o: a.reported_faults().items,
     "dead_notices": lambda a, f, o: a.dead_notices(),
     "tokens": lambda a, f, o: a.tokens(),
     "users": lambda a, f, o: a.users(),

@@ -120,6 +120,21 @@ def test_confirming_makes_a_fault_report_until_repaired(engine: Engine, fleet: F
     assert told(engine) == [(channel, "firing")] * 2 + [(channel, "resolved")] * 2
 
 
+def test_a_device_stays_faulty_while_another_of_its_alerts_is_confirmed(
+    engine: Engine, fleet: Fleet, ada: Principal
+) -> None:
+    opened = record(engine, 1, firing(fleet), firing(fleet, kind="sensor", rule=1))
+    for alert_id in opened:
+        act(engine, ada, lambda acts, alert_id=alert_id: acts.confirm(alert_id, "leak"))  # type: ignore[misc]
+    first, second = opened
+    act(engine, ada, lambda acts: acts.dismiss(first or 0, "normal_operation"))
+    assert [kind for kind, _, _ in words(engine)] == ["confirm", "confirm", "dismiss"]
+    with database.reading(engine) as session:
+        assert session.scalars(select(models.FaultReport.alert_id)).all() == [second]
+    act(engine, ada, lambda acts: acts.dismiss(second or 0, "normal_operation"))
+    assert [kind for kind, _, _ in words(engine)][3:] == ["not_faulty", "dismiss"]
+
+
 @pytest.mark.parametrize("reason", ["normal_operation", "sensor_problem", "maintenance", "new_normal"])
 def test_dismissing_closes_the_alert_and_says_why(engine: Engine, fleet: Fleet, ada: Principal, reason: str) -> None:
     key = fleet.keys[fleet.north, "pump-1"]
@@ -130,11 +145,12 @@ def test_dismissing_closes_the_alert_and_says_why(engine: Engine, fleet: Fleet, 
     with database.reading(engine) as session:
         states = session.execute(select(models.Alert.kind, models.Alert.state).order_by(models.Alert.id)).all()
         assert [tuple(row) for row in states] == [("anomaly", "resolved"), ("sensor", "firing")]
-        assert session.scalars(select(models.FaultReport.end_ms)).all() == [LATER]
+        assert session.scalars(select(models.FaultReport.id)).all() == [], "what is no fault is no label"
+        alert = session.get_one(models.Alert, alert_id)
+        assert (alert.confirmed_ms, alert.confirmed_by, alert.confirmed_kind) == (None, None, None)
     said = [(kind, payload) for kind, _, payload in words(engine)]
     about: dict[str, models.Json] = {"alert_id": alert_id, "alert_kind": "anomaly", "rule": -1}
-    assert said[1] == ("dismiss", {**about, "reason": reason, "note": "flushed"})
-    assert len(said) == 2
+    assert said[1:] == [("not_faulty", {}), ("dismiss", {**about, "reason": reason, "note": "flushed"})]
     assert {where for _, where, _ in words(engine)} == {key}
     assert history(engine)[-1][0] == "dismissed" and "flushed" in history(engine)[-1][2]
 

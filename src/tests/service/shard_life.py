@@ -375,6 +375,7 @@ def _word(number: int) -> tuple[str, int, dict[str, Any]]:
         ("confirm", {"alert_kind": "anomaly", "rule": -1, "fault_kind": "leak"}),
         ("repaired", {}),
         ("new_normal", {}),
+        ("not_faulty", {}),
     ]
     kind, payload = words[number % len(words)]
     return kind, device, payload

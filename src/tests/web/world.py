@@ -20,6 +20,7 @@ from ...fleet.administration import Administration
 from ...fleet.alerts import AlertChange, Blame, record
 from ...fleet.channels import Target
 from ...fleet.database import applying, connect, migrate, writing
+from ...fleet.fault_reports import FaultReports
 from ...fleet.registry import Registry
 from ...fleet.rules import NewRule
 from ...fleet.secrets import open_secrets
@@ -53,6 +54,7 @@ class World:
     types: dict[str, int]
     sites: dict[str, int]
     rules: dict[str, int]
+    reports: dict[str, int]
     settings_ids: dict[str, tuple[int, int]]
     faulty: str
     suspect: str
@@ -134,7 +136,7 @@ def _people(settings: Settings, engine: Engine, now_ms: int, story: list[str]) -
         own = owner_id if role in ("owner", "viewer") else None
         users.create(engine, f"{role}@example.com", f"{role.title()} Person", PASSWORD, role, own, now_ms)
     users.create(engine, "other@example.com", "Other Owner", PASSWORD, "owner", other_id, now_ms)
-    return World(settings, engine, now_ms, owner_id, other_id, made, {}, {}, {}, {}, {}, {}, *story)
+    return World(settings, engine, now_ms, owner_id, other_id, made, {}, {}, {}, {}, {}, {}, {}, *story)
 
 
 def _devices(world: World, fleet: Fleet) -> None:
@@ -417,5 +419,9 @@ def _alerts(world: World, fleet: Fleet, seq: int) -> None:
     operator = Principal(2, "operator", None, "Operator Person")
     with writing(world.engine) as session:
         Acts(session, operator, now - 90 * MINUTE).confirm(world.alerts["faulty"], "bearing_wear")
+        for name, device in (("own", world.spare), ("other", "other/moor-2")):
+            reports = FaultReports(session, operator, now - 80 * MINUTE)
+            made = reports.add(world.keys[device], "leak", now - 30 * HOUR, now - 20 * HOUR)
+            world.reports[name] = made.report_id
         spare = world.keys[world.spare]
         Acts(session, operator, now).maintenance(spare, now - HOUR, now + 2 * HOUR, "Seal replaced")

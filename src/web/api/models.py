@@ -244,6 +244,50 @@ class Dismiss(BaseModel):
     note: str = ""
 
 
+class FaultReport(BaseModel):
+    """A device was faulty from `start` to `end`, still is where it is null; `source`: operator, or import of a file."""
+
+    id: int
+    device_id: str
+    owner: str
+    kind: str
+    start: str
+    end: str | None
+    source: str
+    said_by: str
+    alert_id: int | None
+    reported: str
+
+
+class FaultReports(BaseModel):
+    """A page of fault reports, those made last first."""
+
+    items: list[FaultReport]
+    next: str | None
+
+
+class NewFaultReport(BaseModel):
+    """A fault of a device: what kind, from when, and until when where it is over."""
+
+    kind: str = Field(min_length=1, max_length=200, examples=["bearing_wear"])
+    start: str = Field(alias="from", description="RFC 3339")
+    until: str | None = Field(default=None, description="RFC 3339; null: it lasts, and the device is faulty")
+
+
+class FaultReportFile(BaseModel):
+    """Fault reports as CSV: device_id, kind, start, and perhaps end and owner."""
+
+    csv: str = Field(max_length=1_000_000, examples=["device_id,kind,start,end\npump-17,leak,2026-01-31T12:00:00Z,\n"])
+
+
+class TakenFile(BaseModel):
+    """How many reports a file has, how many of them were new, and how many gave a known one another end."""
+
+    reports: int
+    new: int
+    changed: int
+
+
 class Maintenance(BaseModel):
     """A window in which nobody is told about the device; it begins now without `from`, and has no end without `until`.
 

@@ -2,10 +2,10 @@
 
 from math import isfinite
 
-from ...fleet.views import AlertView, DeviceView, RuleView
+from ...fleet.views import AlertView, DeviceView, ReportedFault, RuleView
 from ..roster import STATUS_NAMES, Roster
 from ..words import iso
-from .models import Alert, Device, Rule
+from .models import Alert, Device, FaultReport, Rule
 
 
 def optional_iso(ms: object) -> str | None:
@@ -80,6 +80,22 @@ def rule(view: RuleView) -> Rule:
         words=view.words,
         created=iso(view.created_ms),
         created_by=view.created_by,
+    )
+
+
+def fault_report(view: ReportedFault) -> FaultReport:
+    """A fault report as the API shows it."""
+    return FaultReport(
+        id=view.id,
+        device_id=view.device_id,
+        owner=view.owner,
+        kind=view.kind,
+        start=iso(view.start_ms),
+        end=optional_iso(view.end_ms),
+        source=view.source,
+        said_by=view.said_by,
+        alert_id=view.alert_id,
+        reported=iso(view.created_ms),
     )
 
 

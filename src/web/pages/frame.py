@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse
 from ...fleet.access import Access
 from ...fleet.views import AlertQuery
 from ...telemetry.schema import DeviceType
-from ..alert_words import FAULT_KINDS
+from ..alert_words import FAULT_KINDS, fault_label
 from ..identity import Visitor
 from ..parts import parts
 from ..render import page
@@ -33,6 +33,7 @@ def framed(
         "here": here,
         "open_alerts": access.alert_counts(AlertQuery(), reader.now_ms).open,
         "fault_kinds": FAULT_KINDS,
+        "fault_label": fault_label,
     }
     return page(request, template, reader, {**around, **context})
 
