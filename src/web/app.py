@@ -26,7 +26,7 @@ from .assets import FOLDER, Assets, fingerprint
 from .feed import Feed
 from .identity import SignInNeeded
 from .limits import Bucket, Limits
-from .pages import acting, entry, looking
+from .pages import acting, entry, looking, models
 from .pages import settings as settings_pages
 from .parts import Parts
 from .problems import problem
@@ -84,7 +84,7 @@ def create_app(settings: Settings, engine: Engine, lake: Lake, published: Sequen
         events.router,
     ):
         app.include_router(api, prefix=API)
-    for pages in (entry.router, acting.router, settings_pages.router, looking.router):
+    for pages in (entry.router, acting.router, models.router, settings_pages.router, looking.router):
         app.include_router(pages)
     app.add_exception_handler(FaultwatchError, _refused)
     app.add_exception_handler(HTTPException, _refused)
