@@ -153,6 +153,7 @@ def _endpoints(
     from .checks import Checks
     from .fleet.tokens import Tokens
     from .operations.endpoints import Endpoints
+    from .service.pipeline_figures import PipelineFigures
     from .web.health import PagesHealth
 
     probes: dict[str, Probe] = {}
@@ -165,6 +166,7 @@ def _endpoints(
     if loop is not None:
         probes = {**loop.probes(), **{name: probe for name, probe in probes.items() if name != "database"}}
         figures.append(loop.look)
+        figures.append(PipelineFigures(settings.data, engine).look)
     tokens = Tokens(engine)
 
     def opens(token: str) -> bool:
