@@ -171,6 +171,31 @@ class Metrics:
             ["outcome"], registry=registry,
         )  # fmt: skip
 
+        self.pipeline_began = Gauge(
+            "faultwatch_pipeline_last_run_timestamp_seconds", "When the newest run of a pipeline for a device type"
+            " began, in seconds since 1970.", ["pipeline", "type"], registry=registry,
+        )  # fmt: skip
+        self.pipeline_seconds = Gauge(
+            "faultwatch_pipeline_last_run_seconds", "How long the newest run that is over took.", ["pipeline", "type"],
+            registry=registry,
+        )  # fmt: skip
+        self.pipeline_ok = Gauge(
+            "faultwatch_pipeline_last_run_ok", "Whether the newest run that is over went through: 1, or 0 where it"
+            " failed or a gate stopped it.", ["pipeline", "type"], registry=registry,
+        )  # fmt: skip
+        self.pipeline_step_ok = Gauge(
+            "faultwatch_pipeline_step_ok", "The same of each of its steps; none for a step that it didn't reach.",
+            ["pipeline", "type", "step"], registry=registry,
+        )  # fmt: skip
+        self.champion_age_seconds = Gauge(
+            "faultwatch_champion_age_seconds", "How long the model that serves a device type has served.", ["type"],
+            registry=registry,
+        )  # fmt: skip
+        self.triggers_fired = Counter(
+            "faultwatch_triggers_fired", "Training runs, by what fired them: on demand, schedule, new data, model"
+            " quality, drift.", ["type", "trigger"], registry=registry,
+        )  # fmt: skip
+
         self.page_requests = Counter(
             "faultwatch_page_requests", "Requests for pages and the API, by status.", ["status"], registry=registry
         )

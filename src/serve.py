@@ -99,6 +99,7 @@ def run(settings: "Settings", ready: Callable[[str, str | None], None]) -> None:
             stack.callback(_notify(settings, engine, wall_ms))
             stack.callback(_beat(settings, health, metrics))
             stack.callback(_look_at_models(settings))
+            stack.callback(_look_at_runs(settings, engine, lake))
         if settings.role != "loop":
             pages = _pages(settings, engine, lake)
             link = _setup_link(engine, wall_ms(), address)
@@ -152,6 +153,7 @@ def _endpoints(
     from .checks import Checks
     from .fleet.tokens import Tokens
     from .operations.endpoints import Endpoints
+    from .service.pipeline_figures import PipelineFigures
     from .web.health import PagesHealth
 
     probes: dict[str, Probe] = {}
@@ -164,6 +166,7 @@ def _endpoints(
     if loop is not None:
         probes = {**loop.probes(), **{name: probe for name, probe in probes.items() if name != "database"}}
         figures.append(loop.look)
+        figures.append(PipelineFigures(settings.data, engine).look)
     tokens = Tokens(engine)
 
     def opens(token: str) -> bool:
@@ -211,6 +214,15 @@ def _look_at_models(settings: "Settings") -> Callable[[], None]:
     rounds = Rounds(settings)
     rounds.start()
     return rounds.stop
+
+
+def _look_at_runs(settings: "Settings", engine: "Engine", lake: "Lake") -> Callable[[], None]:
+    """Start looking at how runs of pipelines went; return what ends it."""
+    from .service.model_watch import ModelWatch
+
+    watch = ModelWatch(settings, engine, lake)
+    watch.start()
+    return watch.stop
 
 
 def _setup_link(engine: "Engine", now_ms: int, address: str) -> str | None:

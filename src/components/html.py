@@ -56,6 +56,25 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], verdict: int |
     return f'<div class="wide"><table><tr>{head}</tr>\n{"".join(lines)}</table></div>\n'
 
 
+def markdown(text: str, top: int = 1) -> str:
+    """Headings, tables and paragraphs of Markdown as HTML, all else escaped; `top`, the level of its first heading."""
+    return "\n".join(_block(block, top) for block in text.strip().split("\n\n"))
+
+
+def _block(block: str, top: int) -> str:
+    lines = block.strip().splitlines()
+    if lines[0].startswith("#"):
+        level = len(lines[0]) - len(lines[0].lstrip("#")) + top - 1
+        first = f"<h{level}>{escape(lines[0].lstrip('# '))}</h{level}>"
+        return first + (_block("\n".join(lines[1:]), top) if len(lines) > 1 else "")
+    if lines[0].startswith("|"):
+        rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows[2:])
+        head = "".join(f"<th>{escape(cell)}</th>" for cell in rows[0])
+        return f"<table><tr>{head}</tr>{body}</table>"
+    return f"<p>{escape(' '.join(lines)).replace('`', '')}</p>"
+
+
 def shown(cell: Cell) -> str:
     """A value as a person reads it."""
     if cell is None:

@@ -10,14 +10,16 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Select, and_, bindparam, func, or_, select, tuple_
+from sqlalchemy import BindParameter, ColumnElement, Select, and_, bindparam, func, or_, select, true, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from ..exceptions import AccessError, ConfigError, ConflictError
-from . import device_types, events, models
+from . import alert_budget, device_types, events, model_versions, models
+from .alert_budget import Spent
 from .database import among
 from .device_types import TypeEntry
 from .events import EventEntry
+from .model_versions import ModelVersion
 from .owners import OwnerEntry, SiteEntry
 from .principal import Principal
 from .rules import in_words
@@ -185,6 +187,20 @@ class Access:
             raise AccessError(f"there is no rule {rule_id}", 404)
         return _rule(dict(row), {entry.type_id: entry for entry in device_types.newest(self._session)})
 
+    # Models
+
+    def model_versions(self, type_ids: Sequence[int]) -> dict[int, list[ModelVersion]]:
+        """Versions of the models of types they see, the newest first."""
+        seen = {entry.type_id for entry in self.types()}
+        return model_versions.all_of(self._session, [type_id for type_id in type_ids if type_id in seen])
+
+    def alerts_spent(
+        self, type_id: int, until_ms: int, days: float, per_device_month: float, most_a_day: float
+    ) -> list[Spent]:
+        """The budget of false alerts of the owners they see, against what was; as `alert_budget.of_type`."""
+        only = self._principal.only_owner
+        return alert_budget.of_type(self._session, type_id, until_ms, days, per_device_month, most_a_day, only)
+
     # Alerts
 
     def alerts(self, query: AlertQuery, now_ms: int) -> Page[AlertView]:
@@ -238,17 +254,18 @@ class Access:
     # What else
 
     def channels(self) -> list[ChannelView]:
-        """The channels they see, by owner and name, without addresses and secrets."""
+        """The channels they see, those of operators first, by owner and name, without addresses and secrets."""
         channel, notice = models.Channel, models.Outbox
         counted = ("sent", "pending", "dead")
         counts = [func.count(notice.id).filter(notice.state == state).label(state) for state in counted]
         own = [getattr(channel, name) for name in ChannelView.__struct_fields__ if hasattr(channel, name)]
-        query = select(*own, models.Owner.name.label("owner"), *counts).join(
+        query = select(*own, models.Owner.name.label("owner"), *counts).outerjoin(
             models.Owner, models.Owner.id == channel.owner_id
         )
         query = query.outerjoin(notice, (notice.channel_id == channel.id) & notice.alert_id.is_not(None))
         query = query.where(self._theirs(channel.owner_id)).group_by(channel.id, models.Owner.name)
-        rows = self._session.execute(query.order_by(models.Owner.name, channel.name)).mappings().all()
+        order = (channel.owner_id.is_not(None), models.Owner.name, channel.name)
+        rows = self._session.execute(query.order_by(*order)).mappings().all()
         trials = self._trials([row["id"] for row in rows])
         return [ChannelView(**row, **trials.get(row["id"], {})) for row in rows]
 
@@ -333,9 +350,9 @@ class Access:
 
     # How
 
-    def _theirs(self, owner_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
-        only = self._principal.only_owner
-        return owner_id == only if not self._principal.sees_all else owner_id.is_not(None)
+    def _theirs(self, owner_id: InstrumentedAttribute[int] | InstrumentedAttribute[int | None]) -> ColumnElement[bool]:
+        """What is nobody's (null) is for those who see all."""
+        return true() if self._principal.sees_all else owner_id == self._principal.only_owner
 
     def _device_conditions(self, query: DeviceQuery) -> list[ColumnElement[bool]]:
         device = models.Device
@@ -423,9 +440,11 @@ def _devices() -> Select[Any]:
     )
 
 
-def _dead(notice: models.Outbox, channel: str, owner_id: int) -> DeadNotice:
+def _dead(notice: models.Outbox, channel: str, owner_id: int | None) -> DeadNotice:
     told, device = notice.payload.get("alert"), notice.payload.get("device")
     subject = device.get("name") if isinstance(device, dict) else notice.payload.get("site")
+    if subject is None and isinstance(told, dict):
+        subject = told.get("subject")
     return DeadNotice(
         id=notice.id,
         owner_id=owner_id,
@@ -500,7 +519,7 @@ def _alerts() -> Select[Any]:
             silenced.name.label("silenced_by"),
             confirmed.name.label("confirmed_by"),
         )
-        .join(models.Owner, models.Owner.id == alert.owner_id)
+        .outerjoin(models.Owner, models.Owner.id == alert.owner_id)
         .outerjoin(device, device.id == alert.device_key)
         .outerjoin(models.Site, models.Site.id == site_id)
         .outerjoin(acknowledged, acknowledged.id == alert.acknowledged_by)

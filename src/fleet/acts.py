@@ -17,6 +17,7 @@ from . import audit, commands, events, models, outbox
 from .database import may_write
 from .models import Json
 from .principal import Principal
+from .views import AlertView
 
 DismissReason = Literal["normal_operation", "sensor_problem", "maintenance", "new_normal"]
 REASONS: Mapping[DismissReason, str] = {
@@ -169,10 +170,7 @@ class Acts:
 
     def _device_of(self, alert: models.Alert, verb: str) -> int:
         if alert.device_key is None:
-            raise ConflictError(
-                f"alert {alert.id} is about a site: it ends by itself when the site's devices recover;"
-                f" to {verb} is for the alerts of its devices"
-            )
+            raise ConflictError(f"{ends_by_itself(alert)}; to {verb} is for the alerts of devices")
         return alert.device_key
 
     def _alerts_of(self, device_key: int) -> list[models.Alert]:
@@ -263,6 +261,13 @@ class Acts:
                 "sentence": filled(alert.sentence, self._now_ms - (alert.first_signs_ms or alert.fired_ms)),
             },
         )
+
+
+def ends_by_itself(alert: models.Alert | AlertView) -> str:
+    """Why an alert that is about no device is not ended by hand."""
+    if alert.kind == "model":
+        return f"alert {alert.id} is about a model: it ends by itself with the next good run"
+    return f"alert {alert.id} is about a site: it ends by itself when the site's devices recover"
 
 
 def _about(alert: models.Alert) -> dict[str, Json]:

@@ -155,7 +155,7 @@ class Administration:
 
     def add_channel(
         self,
-        owner_id: int,
+        owner_id: int | None,
         secrets: Secrets,
         name: str,
         target: Target,
@@ -163,7 +163,7 @@ class Administration:
         min_severity: Severity = "warning",
         kinds: Sequence[str] | None = None,
     ) -> int:
-        """Add a channel; its address and secret are never shown again."""
+        """Add a channel of an owner, or of operators (None: for admins); address and secret are never shown again."""
         self._principal.must_manage(owner_id)
         channel_id = channels.add(
             self._session,
@@ -263,7 +263,9 @@ class Administration:
     def _channel(self, channel_id: int) -> models.Channel:
         return channels.get(self._session, channel_id, self._principal.only_owner)
 
-    def _owner_name(self, owner_id: int) -> str:
+    def _owner_name(self, owner_id: int | None) -> str:
+        if owner_id is None:
+            return channels.OPERATORS
         names = {owner.id: owner.name for owner in owners.all_owners(self._session)}
         if owner_id not in names:
             raise AccessError(f"no owner has the id {owner_id}", 404)

@@ -14,6 +14,8 @@ from .models import ALERT_KINDS, SEVERITIES, ChannelKind, Severity
 from .secrets import Secrets
 
 MAX_NAME = 100
+OPERATORS = "operators"
+"""What stands for an owner's name where a channel belongs to none: its alerts are about models, for operators."""
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -61,7 +63,7 @@ def check(target: Target) -> None:
 def add(
     session: Session,
     secrets: Secrets,
-    owner_id: int,
+    owner_id: int | None,
     name: str,
     target: Target,
     now_ms: int,
@@ -69,18 +71,22 @@ def add(
     min_severity: Severity = "warning",
     kinds: Sequence[str] | None = None,
 ) -> int:
-    """Add a channel; return its id. Raises ConfigError on a bad severity, ConflictError where the name is taken."""
+    """Add a channel of an owner, or of operators (`owner_id` None); return its id.
+
+    Raises ConfigError on a bad severity or kind, ConflictError where the name is taken.
+    """
     name = " ".join(name.split())
     if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
         raise ConfigError(f"channel name {name[:80]!r}: expected 1 to {MAX_NAME} characters")
     kind: ChannelKind = "webhook" if target.kind == "webhook" else "apprise"
     if unknown := sorted(set(kinds or ()) - set(ALERT_KINDS)):
         raise ConfigError(f"kind of alert {', '.join(map(repr, unknown))}: expected {', '.join(ALERT_KINDS)}")
+    if owner_id is None and kinds:
+        raise ConfigError("a channel of operators is told of models; leave out the kinds of alert")
     if min_severity not in SEVERITIES:
         raise ConfigError(f"min_severity {min_severity!r}: expected one of {', '.join(SEVERITIES)}")
-    taken = select(models.Channel.id).where(models.Channel.owner_id == owner_id, models.Channel.name == name)
-    if session.scalar(taken) is not None:
-        raise ConflictError(f"this owner has a channel {name!r} already; remove it first, or choose another name")
+    if session.scalar(_named(owner_id, name)) is not None:
+        raise ConflictError(f"{_whose(owner_id)} a channel {name!r} already; remove it first, or choose another name")
     return session.execute(
         insert(models.Channel)
         .values(
@@ -97,11 +103,9 @@ def add(
     ).scalar_one()
 
 
-def target(session: Session, secrets: Secrets, owner_id: int, name: str) -> Target:
+def target(session: Session, secrets: Secrets, owner_id: int | None, name: str) -> Target:
     """A channel of an owner, decrypted. Raises AccessError (404), StorageError where the key is another."""
-    channel = session.scalar(_named(owner_id, name))
-    if channel is None:
-        raise AccessError(f"this owner has no channel {name!r}; `faultwatch channels list` shows them", 404)
+    channel = _found(session, owner_id, name)
     return decrypted(secrets, channel.kind, channel.address, channel.secret)
 
 
@@ -110,11 +114,9 @@ def decrypted(secrets: Secrets, kind: str, address: str, secret: str | None) -> 
     return Target(kind, secrets.decrypt(address), None if secret is None else secrets.decrypt(secret))
 
 
-def remove(session: Session, owner_id: int, name: str) -> None:
+def remove(session: Session, owner_id: int | None, name: str) -> None:
     """Remove a channel and its notices, sent or not. Raises AccessError (404)."""
-    channel = session.scalar(_named(owner_id, name))
-    if channel is None:
-        raise AccessError(f"this owner has no channel {name!r}; `faultwatch channels list` shows them", 404)
+    channel = _found(session, owner_id, name)
     session.execute(delete(models.Channel).where(models.Channel.id == channel.id))
 
 
@@ -126,13 +128,21 @@ def get(session: Session, channel_id: int, owner_id: int | None) -> models.Chann
     return channel
 
 
-def find(session: Session, owner_id: int, name: str) -> int:
-    """The id of an owner's channel. Raises AccessError (404)."""
+def find(session: Session, owner_id: int | None, name: str) -> int:
+    """The id of a channel of an owner, or of operators. Raises AccessError (404)."""
+    return _found(session, owner_id, name).id
+
+
+def _found(session: Session, owner_id: int | None, name: str) -> models.Channel:
     channel = session.scalar(_named(owner_id, name))
     if channel is None:
-        raise AccessError(f"this owner has no channel {name!r}; `faultwatch channels list` shows them", 404)
-    return channel.id
+        raise AccessError(f"{_whose(owner_id)} no channel {name!r}; `faultwatch channels list` shows them", 404)
+    return channel
 
 
-def _named(owner_id: int, name: str) -> Select[models.Channel]:
+def _whose(owner_id: int | None) -> str:
+    return "operators have" if owner_id is None else "this owner has"
+
+
+def _named(owner_id: int | None, name: str) -> Select[models.Channel]:
     return select(models.Channel).where(models.Channel.owner_id == owner_id, models.Channel.name == name)

@@ -17,9 +17,9 @@ _WAITING = "faultwatch_news"
 
 
 class News(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that open pages of an owner want to know at once."""
+    """Something that open pages of an owner, or of operators alone (`owner_id` None), want to know at once."""
 
-    owner_id: int
+    owner_id: int | None
     kind: str
     device_key: int | None = None
     alert_id: int | None = None
@@ -31,7 +31,7 @@ class EventEntry(msgspec.Struct, frozen=True):
 
     id: int
     at_ms: int
-    owner_id: int
+    owner_id: int | None
     kind: str
     device_key: int | None
     alert_id: int | None

@@ -5,6 +5,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from . import models
+from .channels import OPERATORS
 
 
 class Notices(msgspec.Struct, frozen=True):
@@ -27,15 +28,15 @@ def channels(session: Session) -> list[tuple[str, str, str, str | None]]:
     return [(name, kind, address, secret) for name, kind, address, secret in session.execute(query)]
 
 
-def enabled_channels(session: Session) -> list[tuple[int, str, str]]:
-    """Owner's id and name, and the channel's name, of every channel that is told."""
+def enabled_channels(session: Session) -> list[tuple[int | None, str, str]]:
+    """Owner's id and name, and the channel's name, of every channel that is told; None is the owner of operators'."""
     query = (
         select(models.Channel.owner_id, models.Owner.name, models.Channel.name)
-        .join(models.Owner, models.Owner.id == models.Channel.owner_id)
+        .outerjoin(models.Owner, models.Owner.id == models.Channel.owner_id)
         .where(models.Channel.disabled.is_(False))
         .order_by(models.Channel.id)
     )
-    return [(owner_id, owner, name) for owner_id, owner, name in session.execute(query)]
+    return [(owner_id, owner or OPERATORS, name) for owner_id, owner, name in session.execute(query)]
 
 
 def champions(session: Session) -> list[tuple[int, str, str | None, int | None]]:

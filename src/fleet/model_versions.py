@@ -1,5 +1,7 @@
 """Versions of models in the database: which serves, which is watched, which served before."""
 
+from collections.abc import Sequence
+
 import msgspec
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
@@ -60,6 +62,15 @@ def challenger(session: Session, type_id: int) -> ModelVersion | None:
     return next((one for one in versions(session, type_id) if one.challenger), None)
 
 
+def all_of(session: Session, type_ids: Sequence[int]) -> dict[int, list[ModelVersion]]:
+    """Every version of the models of some types, the newest first, in one question."""
+    rows = session.execute(select(*_COLUMNS).where(Table.type_id.in_(type_ids)).order_by(Table.version.desc()))
+    found: dict[int, list[ModelVersion]] = {type_id: [] for type_id in type_ids}
+    for row in rows:
+        found[row.type_id].append(ModelVersion(*row))
+    return found
+
+
 def before(session: Session, type_id: int) -> ModelVersion:
     """The version that served before the champion. Raises ModelError where none did."""
     served = [one for one in versions(session, type_id) if one.promoted_ms is not None and not one.champion]
@@ -106,6 +117,17 @@ def promote(session: Session, found: ModelVersion, who: str, now_ms: int, warm: 
         payload["warm"] = warm
     audit.write(session, who, "model promoted", f"type {found.type_id}", f"version {found.version}", now_ms)
     return commands.add(session, "model_swap", None, payload, None, now_ms)
+
+
+def roll_back(session: Session, type_id: int, who: str, now_ms: int) -> ModelVersion:
+    """Have the version serve that served before, with what devices have learnt since; return it.
+
+    Raises ModelError where none did.
+    """
+    found = before(session, type_id)
+    audit.write(session, who, "model rolled back", f"type {type_id}", f"to version {found.version}", now_ms)
+    promote(session, found, who, now_ms)
+    return found
 
 
 def swapped(session: Session, command_id: int) -> bool:

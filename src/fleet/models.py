@@ -36,8 +36,9 @@ OutboxState = Literal["pending", "sent", "dead"]
 JobState = Literal["waiting", "running", "done", "failed"]
 ReportSource = Literal["operator", "import"]
 """Said on a page or through the API, or read from a file."""
-AlertKind = Literal["anomaly", "sensor", "silent", "threshold", "site"]
+AlertKind = Literal["anomaly", "sensor", "silent", "threshold", "site", "model"]
 ALERT_KINDS: tuple[AlertKind, ...] = ("anomaly", "sensor", "silent", "threshold", "site")
+"""Kinds that an owner's channel may choose from; of `model` operators alone are told."""
 Comparison = Literal["above", "below"]
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -254,7 +255,10 @@ class TrainedModel(Base):
 
 
 class Alert(Base):
-    """Something to act on, about a device or about a site; acknowledged and silenced are marks on it."""
+    """Something to act on, about a device, a site, or a model; acknowledged and silenced are marks on it.
+
+    One of kind `model` belongs to no owner: `cause` and `subject` say what is wrong with what, `link` leads there.
+    """
 
     __tablename__ = "alerts"
     __table_args__ = (
@@ -277,6 +281,14 @@ class Alert(Base):
             sqlite_where=text("state = 'firing' AND device_key IS NULL"),
             postgresql_where=text("state = 'firing' AND device_key IS NULL"),
         ),
+        Index(
+            "ix_alerts_open_of_cause",
+            "cause",
+            "subject",
+            unique=True,
+            sqlite_where=text("state = 'firing' AND cause IS NOT NULL"),
+            postgresql_where=text("state = 'firing' AND cause IS NOT NULL"),
+        ),
         Index("ix_alerts_device_key_fired_ms", "device_key", "fired_ms"),
         Index("ix_alerts_state_fired_ms", "state", "fired_ms"),
         Index("ix_alerts_owner_id_state_fired_ms", "owner_id", "state", "fired_ms"),
@@ -284,7 +296,7 @@ class Alert(Base):
     )
 
     id: Mapped[int] = mapped_column(_counted(), primary_key=True)
-    owner_id: Mapped[int] = mapped_column(ForeignKey("owners.id"))
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("owners.id"))
     device_key: Mapped[int | None] = mapped_column(ForeignKey("devices.id"))
     site_id: Mapped[int | None] = mapped_column(ForeignKey("sites.id"), index=True)
     kind: Mapped[str] = mapped_column(String)
@@ -310,6 +322,9 @@ class Alert(Base):
     confirmed_ms: Mapped[int | None] = mapped_column(BigInteger)
     confirmed_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     confirmed_kind: Mapped[str | None] = mapped_column(String)
+    cause: Mapped[str | None] = mapped_column(String)
+    subject: Mapped[str | None] = mapped_column(String)
+    link: Mapped[str | None] = mapped_column(Text)
 
 
 class AlertHistory(Base):
@@ -405,13 +420,23 @@ class Command(Base):
 
 
 class Channel(Base):
-    """Where an owner is told; address and secret are encrypted and never shown again."""
+    """Where an owner is told, or operators of their models where `owner_id` is null; address and secret are encrypted
+    and never shown again."""
 
     __tablename__ = "channels"
-    __table_args__ = (UniqueConstraint("owner_id", "name"),)
+    __table_args__ = (
+        UniqueConstraint("owner_id", "name"),
+        Index(
+            "ix_channels_operators_name",
+            "name",
+            unique=True,
+            sqlite_where=text("owner_id IS NULL"),
+            postgresql_where=text("owner_id IS NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    owner_id: Mapped[int] = mapped_column(ForeignKey("owners.id"))
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("owners.id"))
     name: Mapped[str] = mapped_column(String)
     kind: Mapped[str] = mapped_column(String)
     address: Mapped[str] = mapped_column(Text)
@@ -450,14 +475,15 @@ class Outbox(Base):
 
 
 class Event(Base):
-    """News for open pages; a page that comes back asks for all after the last id it saw."""
+    """News for open pages, for operators only where `owner_id` is null; a page that comes back asks for all after the
+    last id it saw."""
 
     __tablename__ = "events"
     __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: Mapped[int] = mapped_column(_counted(), primary_key=True)
     at_ms: Mapped[int] = mapped_column(BigInteger, index=True)
-    owner_id: Mapped[int] = mapped_column(ForeignKey("owners.id"))
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("owners.id"))
     kind: Mapped[str] = mapped_column(String)
     device_key: Mapped[int | None] = mapped_column(BigInteger)
     alert_id: Mapped[int | None] = mapped_column(BigInteger)

@@ -24,7 +24,7 @@ class AlertNews(msgspec.Struct, frozen=True, kw_only=True):
     news: News
     at_ms: int
     alert_id: int
-    owner_id: int
+    owner_id: int | None
     device_key: int | None
     site_id: int | None
     kind: str
@@ -35,6 +35,8 @@ class AlertNews(msgspec.Struct, frozen=True, kw_only=True):
     fired_ms: int
     resolution: str | None
     blame: list[dict[str, Json]] | None
+    cause: str | None = None
+    subject: str | None = None
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +70,7 @@ def queue(session: Session, items: Sequence[AlertNews], now_ms: int) -> int:
     `firing` goes to channels whose filter takes it, unless the device is in maintenance; `worse` too, as `firing`
     where that channel has not been told before; `resolved` only to channels that were told. A silenced alert's
     notices are queued and wait until the silence is over; one that ends in silence takes back those not yet sent.
+    What belongs to no owner goes to the channels of operators.
     """
     filters = _filters(session, {item.owner_id for item in items})
     items = [item for item in items if item.owner_id in filters]
@@ -241,13 +244,15 @@ def forget_before(session: Session, at_ms: int) -> None:
     session.execute(delete(models.Outbox).where(models.Outbox.state != "pending", models.Outbox.created_ms < at_ms))
 
 
-def _filters(session: Session, owner_ids: set[int]) -> dict[int, list[_Filter]]:
+def _filters(session: Session, owner_ids: set[int | None]) -> dict[int | None, list[_Filter]]:
+    owned = among(session, models.Channel.owner_id, sorted(one for one in owner_ids if one is not None))
+    whose = owned if None not in owner_ids else or_(owned, models.Channel.owner_id.is_(None))
     rows = session.execute(
         select(models.Channel.owner_id, models.Channel.id, models.Channel.min_severity, models.Channel.kinds)
-        .where(among(session, models.Channel.owner_id, sorted(owner_ids)), models.Channel.disabled.is_(False))
+        .where(whose, models.Channel.disabled.is_(False))
         .order_by(models.Channel.id)
     )
-    found: dict[int, list[_Filter]] = {}
+    found: dict[int | None, list[_Filter]] = {}
     for owner_id, channel_id, min_severity, kinds in rows:
         wanted = None if kinds is None else frozenset(kinds)
         found.setdefault(owner_id, []).append(_Filter(channel_id, rank(min_severity), wanted))
@@ -322,7 +327,7 @@ def _names(session: Session, items: Sequence[AlertNews]) -> Mapping[int, dict[st
     """What people call the owner, device and site of each alert, by alert id."""
     owners = session.execute(
         select(models.Owner.id, models.Owner.name).where(
-            among(session, models.Owner.id, sorted({item.owner_id for item in items}))
+            among(session, models.Owner.id, sorted({item.owner_id for item in items if item.owner_id is not None}))
         )
     )
     owner_names = {owner_id: name for owner_id, name in owners}
@@ -342,7 +347,7 @@ def _names(session: Session, items: Sequence[AlertNews]) -> Mapping[int, dict[st
     site_names: dict[int, str] = {site_id: name for site_id, name in sites}
     return {
         item.alert_id: {
-            "owner": owner_names[item.owner_id],
+            "owner": None if item.owner_id is None else owner_names[item.owner_id],
             **(
                 {"device": None, "site": site_names.get(item.site_id or -1)}
                 if item.device_key is None
@@ -380,6 +385,7 @@ def _told_of(item: AlertNews) -> dict[str, Json]:
             "resolution": item.resolution,
             "blame": [*item.blame] if item.blame else [],
             "path": f"/alerts?chosen={item.alert_id}",
+            **({} if item.cause is None else {"cause": item.cause, "subject": item.subject}),
         }
     }
 

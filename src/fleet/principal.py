@@ -56,6 +56,11 @@ class Principal(msgspec.Struct, frozen=True):
         if self.role != "admin":
             raise AccessError("this is for admins; ask one of them to do it")
 
+    def must_operate(self) -> None:
+        """Raise AccessError (403) where what serves all owners isn't theirs to change."""
+        if not self.sees_all:
+            raise AccessError("models serve the devices of every owner; ask an operator to do it")
+
     def must_act(self) -> None:
         """Raise AccessError (403) where they may only look."""
         if self.role == "viewer":

@@ -57,8 +57,8 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     """An alert, with the names of what it is about and of who marked it; `said` gives its sentence for a time."""
 
     id: int
-    owner_id: int
-    owner: str
+    owner_id: int | None
+    owner: str | None
     device_key: int | None
     device_id: str | None
     device_name: str | None
@@ -89,6 +89,9 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     confirmed_ms: int | None
     confirmed_by: str | None
     confirmed_kind: str | None
+    cause: str | None
+    subject: str | None
+    link: str | None
 
     def said(self, now_ms: int) -> str:
         """The sentence, with how long it has lasted, or did."""
@@ -206,18 +209,20 @@ class ReportedFault(msgspec.Struct, frozen=True, kw_only=True):
 class ChannelView(msgspec.Struct, frozen=True):
     """A channel without its address and secret, which are never shown again; how many of its notices are in each state.
 
+    `owner` is None for a channel of operators, who are told of models.
+
     `tried_state` and the rest are of the newest trial: pending, sent or dead, when, and why it was not taken.
     """
 
     id: int
-    owner_id: int
+    owner_id: int | None
     name: str
     kind: str
     min_severity: str
     kinds: list[str] | None
     created_ms: int
     disabled: bool
-    owner: str
+    owner: str | None
     sent: int
     pending: int
     dead: int
@@ -230,7 +235,7 @@ class DeadNotice(msgspec.Struct, frozen=True, kw_only=True):
     """A notice that was given up: what it told, to whom, how often it was tried, and what the last answer was."""
 
     id: int
-    owner_id: int
+    owner_id: int | None
     channel: str
     news: str
     sentence: str

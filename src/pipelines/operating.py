@@ -8,6 +8,7 @@ import structlog
 from ..components.artifact import Artifact, read
 from ..components.workplace import Workplace
 from ..exceptions import ModelError, StorageError
+from .alarms import settle_runs
 from .runner import Clock, Sleep, Watcher, execute
 from .runs import Run, Runs, Trigger
 from .steps import Pipeline
@@ -27,15 +28,25 @@ def run_and_record(
     watcher: Watcher | None = None,
     sleep: Sleep = time.sleep,
 ) -> Run:
-    """Run a pipeline for a type and tell MLflow of it, and of what couldn't be told before.
+    """Run a pipeline for a type, let operators be told where it went wrong, and tell MLflow of it, and of what couldn't
+    be told before.
 
-    Raises the error of a step that failed for good, once MLflow was told.
+    Raises the error of a step that failed for good, once both were told.
     """
     try:
         run, _ = execute(pipeline, place, type_id, trigger, clock=clock, fresh=fresh, watcher=watcher, sleep=sleep)
     finally:
+        _alert(place, type_id, clock())
         record(place, type_id)
     return run
+
+
+def _alert(place: Workplace, type_id: int, now_ms: int) -> None:
+    """Open or end alerts by how the run went; where the database fails, the next look does it."""
+    try:
+        settle_runs(place, type_id, now_ms)
+    except StorageError as error:
+        log.error("model_alert.not_told", reason=str(error), meaning="the next look at the models says it")
 
 
 def record(place: Workplace, type_id: int) -> bool:

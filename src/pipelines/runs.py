@@ -4,6 +4,7 @@ be gone on with."""
 import fcntl
 import os
 import platform
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ from ..exceptions import ConflictError, ModelError, StorageError
 
 FILE = "run.json"
 FORMAT = 1
+WHO = "faultwatch"
+"""Who fires a run that no person asked for."""
 
 TriggerKind = Literal["on demand", "schedule", "new data", "model quality", "drift"]
 RunState = Literal["running", "done", "stopped", "failed"]
@@ -154,6 +157,25 @@ class Runs:
             except ModelError:
                 continue
             if pipeline in (None, run.pipeline) and type_id in (None, run.type_id):
+                found.append(run)
+        return sorted(found, key=lambda run: (run.started_ms, run.id), reverse=True)
+
+    def lately(self, pipeline: str, type_id: int, type_name: str, most: int = 1) -> list[Run]:
+        """The newest runs of a pipeline for a type, `most` at most; of all others only the names are looked at."""
+        wanted = re.compile(rf"\d{{8}}-\d{{6}}-{re.escape(pipeline)}-{re.escape(type_name)}(-\d+)?")
+        try:
+            names = sorted((name for name in os.listdir(self.folder) if wanted.fullmatch(name)), reverse=True)
+        except FileNotFoundError:
+            return []
+        found: list[Run] = []
+        for name in names:
+            if len(found) == most:
+                break
+            try:
+                run = self.get(name)
+            except ModelError:
+                continue
+            if (run.pipeline, run.type_id) == (pipeline, type_id):
                 found.append(run)
         return sorted(found, key=lambda run: (run.started_ms, run.id), reverse=True)
 

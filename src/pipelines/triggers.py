@@ -7,11 +7,10 @@ from ..components.workplace import Workplace
 from ..fleet import judged_alerts
 from ..fleet.database import reading
 from .operating import artifacts
-from .runs import Run, Runs, Trigger
+from .runs import WHO, Run, Runs, Trigger
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
-WHO = "faultwatch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,19 +4,21 @@ from collections.abc import Iterator
 
 from ..components.workplace import Workplace
 from ..settings import Settings
+from .alarms import settle
 from .monitoring import MONITORING
 from .operating import run_and_record, told
 from .runner import Clock
-from .runs import Trigger
+from .runs import WHO, Trigger
 from .steps import Pipeline
 from .training import TRAINING
-from .triggers import WHO, TriggerConfig, due, facts_of
+from .triggers import TriggerConfig, due, facts_of
 
 
 def watch(place: Workplace, type_id: int, settings: Settings, clock: Clock, *, act: bool = True) -> Iterator[str]:
     """Run the monitoring pipeline for a type, then the training pipeline if a trigger fires and `act`; yield lines."""
     run = run_and_record(_monitoring(settings), place, type_id, Trigger("schedule", WHO), clock=clock)
     yield from told(place, run)
+    settle(place, type_id, settings, clock())
     trigger = due(_triggers(settings), facts_of(place, type_id, run), clock())
     if trigger is None:
         return
@@ -24,6 +26,7 @@ def watch(place: Workplace, type_id: int, settings: Settings, clock: Clock, *, a
     if act:
         pipeline = TRAINING.configured(model_pusher={"shadow_hours": settings.shadow_hours})
         yield from told(place, run_and_record(pipeline, place, type_id, trigger, clock=clock))
+        settle(place, type_id, settings, clock())
 
 
 def _monitoring(settings: Settings) -> Pipeline:

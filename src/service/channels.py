@@ -141,7 +141,8 @@ def _is_host(text: str) -> bool:
 def _subject(payload: Mapping[str, Json]) -> str:
     site = payload["site"]
     if payload["device"] is None:
-        return str(site or payload["owner"])
+        about = _object(payload["alert"]).get("subject")
+        return str(site or payload["owner"] or (f"model of {about}" if about else "models"))
     name = str(_object(payload["device"])["name"])
     return f"{name} at {site}" if site else name
 

@@ -116,3 +116,15 @@ def test_the_readme_begins_with_what_it_is_and_two_commands() -> None:
 def test_no_page_says_where_this_checkout_is() -> None:
     texts = {path: path.read_text(encoding="utf-8") for path in [*PAGES, ROOT / "CHANGELOG.md", ROOT / "Makefile"]}
     assert [str(path) for path, text in texts.items() if str(Path(ROOT)) in text] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tests_that_a_page_names_are_there(name: str) -> None:
+    """`pipelines/test_runner.py::test_a_gate_stops_a_run`, with or without the folder of tests before it."""
+    missing = []
+    for said in code_of((ROOT / name).read_text(encoding="utf-8")):
+        for path, case in re.findall(r"(?<![\w/])(?:src/tests/)?((?:\w+/)*test_\w+\.py)(?:::(\w+))?", said):
+            file = ROOT / "src" / "tests" / path
+            if not file.is_file() or (case and f"def {case}(" not in file.read_text(encoding="utf-8")):
+                missing.append(f"{path}::{case}" if case else path)
+    assert missing == []

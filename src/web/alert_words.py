@@ -26,7 +26,7 @@ KIND_WORDS = {
     "threshold": "Threshold rule",
     "site": "Site silent",
 }
-"""Kinds of alert as people choose them."""
+"""Kinds of alert as people choose them for a channel."""
 
 DISMISS_REASONS = ("normal_operation", "sensor_problem", "maintenance", "new_normal")
 _KIND_LABELS = dict(FAULT_KINDS)
@@ -69,13 +69,22 @@ def mark(alert: AlertView) -> str:
 
 
 def subject(alert: AlertView) -> str:
-    """What the alert is about: the device, or the site."""
+    """What the alert is about: the device, the site, or the model of a device type."""
+    if alert.kind == "model":
+        return type_words(alert.subject or "models")
     return (alert.device_name if alert.device_key is not None else alert.site) or "Unknown"
 
 
 def place(alert: AlertView) -> str:
     """Where that is."""
+    if alert.kind == "model":
+        return "model"
     return (alert.site or "") if alert.device_key is not None else ""
+
+
+def type_words(name: str) -> str:
+    """A device type's name as people read it where its title isn't at hand."""
+    return name.replace("_", " ").capitalize()
 
 
 def headline(alert: AlertView) -> str:
@@ -84,6 +93,8 @@ def headline(alert: AlertView) -> str:
         return f"fault, {fault_label(alert.confirmed_kind).lower()}"
     if alert.kind == "site":
         return "site silent"
+    if alert.kind == "model":
+        return (alert.cause or "model").replace("_", " ")
     if alert.kind == "silent":
         return "silent"
     shares = blame(alert)
@@ -97,7 +108,8 @@ def pill(alert: AlertView, reader: Reader) -> str:
     """State and time: "Anomaly since 14:02"."""
     if alert.state == "resolved":
         return f"Resolved {reader.text(alert.resolved_ms or alert.fired_ms)}"
-    kind = "Fault" if alert.confirmed_kind else {"site": "Site silent"}.get(alert.kind, alert.kind.capitalize())
+    kinds = {"site": "Site silent", "model": headline(alert).capitalize()}
+    kind = "Fault" if alert.confirmed_kind else kinds.get(alert.kind, alert.kind.capitalize())
     return f"{kind} since {reader.text(alert.fired_ms)}"
 
 

@@ -28,7 +28,7 @@ from .identity import SignInNeeded
 from .limits import Bucket, Limits
 from .pages import acting, entry
 from .pages import fault_reports as fault_report_pages
-from .pages import looking
+from .pages import looking, models
 from .pages import settings as settings_pages
 from .parts import Parts
 from .problems import problem
@@ -87,7 +87,14 @@ def create_app(settings: Settings, engine: Engine, lake: Lake, published: Sequen
         events.router,
     ):
         app.include_router(api, prefix=API)
-    for pages in (entry.router, acting.router, fault_report_pages.router, settings_pages.router, looking.router):
+    for pages in (
+        entry.router,
+        acting.router,
+        fault_report_pages.router,
+        models.router,
+        settings_pages.router,
+        looking.router,
+    ):
         app.include_router(pages)
     app.add_exception_handler(FaultwatchError, _refused)
     app.add_exception_handler(HTTPException, _refused)

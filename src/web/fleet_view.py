@@ -81,13 +81,14 @@ def fleet_view(
     opened = open_alerts(access, now_ms)
     urgent = worst_first([alert for alert in opened if alert.severity != "info"])
     worst = urgent[:SHOWN]
-    silent_sites = [_site_news(alert, mine) for alert in urgent if alert.device_key is None]
+    silent_sites = [_site_news(alert, mine) for alert in urgent if alert.kind == "site"]
     return FleetView(
         devices=mine.height,
         headline=lead.headline(
             counts,
             devices=len({alert.device_key for alert in urgent} - {None}),
-            sites=len({alert.site_id for alert in urgent if alert.device_key is None}),
+            sites=len({alert.site_id for alert in urgent if alert.kind == "site"}),
+            models=len({alert.subject for alert in urgent if alert.kind == "model"}),
         ),
         under=lead.under(counts, silent_sites, now_ms),
         counts=_counts(counts, mine, sites),
@@ -148,7 +149,7 @@ def _attention(alert: AlertView, line: Spark | None, across: bool, now_ms: int) 
     return Attention(
         status=alert_words.mark(alert),
         name=alert_words.subject(alert),
-        place="whole site" if alert.device_key is None else alert_words.place(alert),
+        place="whole site" if alert.kind == "site" else alert_words.place(alert),
         sentence=alert.said(now_ms),
         href=href,
         since_ms=alert.fired_ms,

@@ -23,6 +23,7 @@ EMPTY = {
     "acknowledged": "No alert is being looked after.",
     "silenced": "No alert is silenced.",
     "resolved": "No alert has been resolved yet.",
+    "all": "No alert has fired yet.",
 }
 
 
@@ -149,7 +150,7 @@ def chosen_alert(alert: AlertView, reader: Reader, across: bool = False) -> Chos
     if alert.device_id is not None:
         href = device_href(alert.device_id, alert.owner if across else None)
     else:
-        href = f"/devices?site={alert.site_id}"
+        href = alert.link or f"/devices?site={alert.site_id}"
     silent_until = alert.silenced_until_ms or 0
     return Chosen(
         id=alert.id,
@@ -192,7 +193,7 @@ def _charts(alert: AlertView, interval_ms: int, reader: Reader, across: bool) ->
     end = reader.now_ms if alert.resolved_ms is None else min(reader.now_ms, alert.resolved_ms + before_ms // 2)
     if alert.historic:
         end = min(end, (alert.resolved_ms or alert.fired_ms) + before_ms)
-    query = f"?owner={quote(alert.owner, safe='')}" if across else ""
+    query = f"?owner={quote(alert.owner or '', safe='')}" if across else ""
     url = f"/api/v1/devices/{quote(alert.device_id, safe='')}/readings{query}"
     start = max(onset - before_ms, end - MOST_INTERVALS * interval_ms)
     return Charts(url, start, end, onset, alert.resolved_ms, ",".join(alert_words.blamed_sensors(alert)))
@@ -209,11 +210,14 @@ def _following(order: Sequence[int], alert_id: int) -> int | None:
 
 def _groups(alerts: Sequence[AlertView], roster: Roster, owner_id: int | None, reader: Reader, tab: str) -> list[Group]:
     devices = dict(roster.of(owner_id).group_by("site_id").len().iter_rows())
-    by_site: dict[int | None, list[AlertView]] = {}
+    by_site: dict[int | str | None, list[AlertView]] = {}
     for alert in alerts if tab == "resolved" else worst_first(list(alerts)):
-        by_site.setdefault(alert.site_id, []).append(alert)
+        by_site.setdefault(alert.kind if alert.kind == "model" else alert.site_id, []).append(alert)
     groups = []
     for site_id, members in by_site.items():
+        if site_id == "model":
+            groups.append(Group("Models", "for operators only", [_row(alert, reader) for alert in members]))
+            continue
         whole = any(alert.device_key is None for alert in members)
         concerned = len({alert.device_key for alert in members} - {None})
         words = alert_words.group_words(concerned, whole, int(devices.get(site_id, 0)))

@@ -16,16 +16,17 @@ class SiteNews:
     silent: int
 
 
-def headline(counts: Mapping[str, int], devices: int, sites: int) -> str:
+def headline(counts: Mapping[str, int], devices: int, sites: int, models: int = 0) -> str:
     """Say what needs the reader now.
 
-    `counts`: devices by status; `devices`, `sites`: how many of each have an open alert that nobody has
+    `counts`: devices by status; `devices`, `sites`, `models`: how many of each have an open alert that nobody has
     acknowledged or silenced.
     """
     total = sum(counts.values())
-    if devices or sites:
-        parts = [plural(devices, "device")] * bool(devices) + [plural(sites, "site")] * bool(sites)
-        return f"{listed(parts)} {'needs' if devices + sites == 1 else 'need'} you now."
+    urgent = {"device": devices, "site": sites, "model": models}
+    if any(urgent.values()):
+        parts = [plural(n, what) for what, n in urgent.items() if n]
+        return f"{listed(parts)} {'needs' if sum(urgent.values()) == 1 else 'need'} you now."
     if counts["healthy"] == total:
         return "The device is healthy." if total == 1 else f"All {number(total)} devices are healthy."
     if counts["learning"] == total:

@@ -237,7 +237,7 @@ def _trouble(alert: AlertView, now_ms: int, across: bool) -> Trouble:
     device_id = alert.device_id or ""
     return Trouble(
         device_id=device_id,
-        owner=alert.owner,
+        owner=alert.owner or "",
         site=alert.site or "",
         sensor=alert.sensor or "",
         sentence=alert.said(now_ms),

@@ -1,11 +1,11 @@
 """The model card: what a version is, what it learnt from, how it did, where not to use it."""
 
-import html
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ..artifact import Artifact
 from ..data_ingestion import Ingested
+from ..html import markdown
 
 if TYPE_CHECKING:
     from .evaluation import Evaluation
@@ -56,27 +56,12 @@ days it learnt from. It can't tell why a device is odd: it names sensors, not ca
 
 def page(text: str) -> str:
     """The card as a page of its own, without an address outside of it."""
-    body = "\n".join(_paragraph(block) for block in text.strip().split("\n\n"))
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         "<title>Model card</title><style>body{font:16px/1.5 system-ui,sans-serif;max-width:50rem;margin:2rem auto;"
         "padding:0 1rem}table{border-collapse:collapse;display:block;overflow-x:auto}"
-        f"td,th{{border-bottom:1px solid #ccc;padding:.25rem .75rem;text-align:left}}</style>{body}</html>\n"
+        f"td,th{{border-bottom:1px solid #ccc;padding:.25rem .75rem;text-align:left}}</style>{markdown(text)}</html>\n"
     )
-
-
-def _paragraph(block: str) -> str:
-    lines = block.strip().splitlines()
-    if lines[0].startswith("#"):
-        level = len(lines[0]) - len(lines[0].lstrip("#"))
-        first = f"<h{level}>{html.escape(lines[0].lstrip('# '))}</h{level}>"
-        return first + (_paragraph("\n".join(lines[1:])) if len(lines) > 1 else "")
-    if lines[0].startswith("|"):
-        rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-        body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows[2:])
-        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in rows[0])
-        return f"<table><tr>{head}</tr>{body}</table>"
-    return f"<p>{html.escape(' '.join(lines)).replace('`', '')}</p>"
 
 
 def _told(value: float | None) -> str:

@@ -30,7 +30,7 @@ def test_migrating_twice_changes_nothing(database_url: str) -> None:
     database.migrate(engine)
     before = database.revision(engine)
     database.migrate(engine)
-    assert before == database.revision(engine) == "0004"
+    assert before == database.revision(engine) == "0005"
     engine.dispose()
 
 
@@ -80,7 +80,19 @@ def test_rows_of_an_older_version_are_carried_over(database_url: str) -> None:
                 " next_attempt_ms) VALUES (3, 'k', 5, 1, '{}', 'pending', 2, 9, 10)"
             )
         )
+        connection.execute(
+            text(
+                "INSERT INTO alerts (id, owner_id, kind, rule, state, severity, fired_ms, sentence, historic)"
+                " VALUES (9, 1, 'anomaly', -1, 'firing', 'warning', 9, 'odd', :no)"
+            ),
+            {"no": False},
+        )
+        connection.execute(text("DELETE FROM alerts WHERE id = 9"))
     database.migrate(engine)
+    if engine.dialect.name == "sqlite":
+        with engine.connect() as connection:
+            last = connection.execute(text("SELECT seq FROM sqlite_sequence WHERE name = 'alerts'")).scalar_one()
+        assert last == 9, "an id that was given isn't given again"
     with database.reading(engine) as session:
         token = session.scalars(select(Token)).one()
         assert (token.name, token.scope, token.created_ms) == ("gateway", "write", 8)
@@ -107,7 +119,7 @@ def test_processes_that_start_at_once_wait_for_each_other(database_url: str) -> 
         for _ in range(2)
     ]
     answers = [start.communicate(timeout=60) for start in starts]
-    assert [out.strip() for out, _ in answers] == ["0004", "0004"], answers
+    assert [out.strip() for out, _ in answers] == ["0005", "0005"], answers
 
 
 def test_a_newer_database_is_left_alone(database_url: str) -> None:

@@ -84,3 +84,18 @@ def test_a_private_address_is_refused_unless_it_is_allowed(tmp_path: Path, monke
         monkeypatch.setenv("FAULTWATCH_NOTIFY_PRIVATE_NETWORKS", "127.0.0.0/8")
         run(tmp_path, "channels", "test", "ops")
         assert len(taker.got) == 1
+
+
+def test_a_channel_of_operators(tmp_path: Path, taker: Receiver) -> None:
+    run(tmp_path, "channels", "add", "desk", f"{taker.url}/hook", "--operators")
+    assert run(tmp_path, "channels", "test", "desk", "--operators") == "channel 'desk' took the test message\n"
+    assert b'"owner":"operators"' in taker.got[0].body.replace(b": ", b":")
+    assert run(tmp_path, "channels", "list").splitlines()[1].split("\t")[:2] == ["desk", "operators"]
+    assert run(tmp_path, "channels", "again", "desk", "--operators") == "0 notices are on their way again\n"
+    with pytest.raises(FaultwatchError, match="can't be given together"):
+        run(tmp_path, "channels", "remove", "desk", "--operators", "--owner", "Nordwind")
+    run(tmp_path, "channels", "disable", "desk", "--operators")
+    run(tmp_path, "channels", "enable", "desk", "--operators")
+    run(tmp_path, "channels", "remove", "desk", "--operators")
+    with pytest.raises(FaultwatchError, match="operators have no channel 'desk'"):
+        run(tmp_path, "channels", "remove", "desk", "--operators")

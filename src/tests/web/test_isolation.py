@@ -34,7 +34,8 @@ def about(world: World, route: str, own: bool) -> dict[str, str]:
 RULE = {"type": "pump_station", "sensor": "flow", "value": 1.0, "owner": "OWNER"}
 
 # kind, and for posts what is sent. "look" is for who is signed in; "read" for the API as well; "act" changes something,
-# "manage" what owners and admins set, "set" the same by a form, "administer" a form for admins.
+# "manage" what owners and admins set, "set" the same by a form, "administer" a form for admins, "operate" one
+# for who sees all owners.
 ROUTES: dict[str, tuple[str, dict[str, object]]] = {
     "GET /healthz": ("public", {}),
     "GET /api/v1/openapi.json": ("public", {}),
@@ -56,6 +57,9 @@ ROUTES: dict[str, tuple[str, dict[str, object]]] = {
     "POST /alerts/{alert_id}/repaired": ("form", {}),
     "POST /devices/{device_id:path}/repaired": ("form", {}),
     "POST /devices/{device_id:path}/maintenance": ("form", {"reason": "look"}),
+    "GET /models": ("look", {}),
+    "POST /models/{type_id}/promote": ("operate", {"version": 9}),
+    "POST /models/{type_id}/rollback": ("operate", {}),
     "GET /settings": ("look", {}),
     "GET /quality": ("look", {}),
     "GET /fault-reports": ("look", {}),
@@ -143,8 +147,10 @@ def expected(kind: str, role: str, own: bool, with_subject: bool) -> set[int]:
     done = {"form": {303, 409}, "set": {200, 303, 409}, "act": {200, 409}, "manage": {200, 404}}.get(kind, {200})
     if kind == "set":
         done |= {404} if role in SEES_ALL else set()  # somebody of the walk before has removed it
-    if kind in ("look", "form", "set", "administer") and role not in SIGNED_IN:
+    if kind in ("look", "form", "set", "administer", "operate") and role not in SIGNED_IN:
         return {303}  # to the sign-in page
+    if kind == "operate":
+        return {409} if role in SEES_ALL else {403}  # this world has no model to act on
     if kind == "administer":
         return {200, 303, 409} if role == "admin" else {403}
     if kind in ("read", "act", "manage", "stream") and role == "nobody":
@@ -212,7 +218,7 @@ def test_who_may_what(calm_server: Running, role: str) -> None:
                 where = f"{role}, {'own' if own else 'other'}: {route}"
                 if answer.status_code not in right:
                     wrong.append(f"{where} answered {answer.status_code}, expected {sorted(right)}")
-                if kind in ("look", "form", "set", "administer") and role not in SIGNED_IN:
+                if kind in ("look", "form", "set", "administer", "operate") and role not in SIGNED_IN:
                     assert answer.headers["location"].startswith("/sign-in"), where
                 hidden = own and role not in SEES_ALL and kind in ("read", "look") and answer.status_code == 200
                 if hidden and "moor" in answer.text.lower():

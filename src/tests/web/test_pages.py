@@ -21,6 +21,7 @@ PATHS = {
     "alerts": "/alerts",
     "resolved": "/alerts?tab=resolved",
     "silenced": "/alerts?tab=silenced",
+    "models": "/models",
     "quality": "/quality",
     "channels": "/settings?section=channels",
     "rules": "/settings?section=rules",

@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from ...exceptions import ConflictError
 from ...fleet.access import Access
-from ...fleet.acts import Acts
+from ...fleet.acts import Acts, ends_by_itself
 from ...fleet.database import writing
 from ...fleet.models import Severity
 from ...fleet.views import AlertQuery, AlertTab
@@ -97,7 +97,7 @@ def repaired(request: Request, visitor: Acting, alert_id: AlertId) -> models.Ale
         view = access.alert(alert_id)
         if view.device_key is None:
             visitor.principal.must_act()
-            raise ConflictError(f"alert {alert_id} is about a site; it ends by itself when the site's devices recover")
+            raise ConflictError(ends_by_itself(view))
         _acts(request, session, visitor).repaired(view.device_key)
         return _detail(request, access, alert_id)
 

@@ -34,10 +34,11 @@ class Devices(BaseModel):
 
 
 class Alert(BaseModel):
-    """An alert; about a device, or about a site where `device_id` is null."""
+    """An alert; about a device, about a site where `device_id` is null, or, of kind `model`, about a model: then it
+    has no owner, and `cause`, `subject` and `link` say what is wrong with what, and where one sees more."""
 
     id: int
-    owner: str
+    owner: str | None
     device_id: str | None
     site: str | None
     kind: str
@@ -60,6 +61,9 @@ class Alert(BaseModel):
     silenced_until: str | None
     confirmed: str | None
     confirmed_kind: str | None
+    cause: str | None
+    subject: str | None
+    link: str | None
 
 
 class Alerts(BaseModel):

@@ -61,6 +61,9 @@ def alert(view: AlertView, now_ms: int) -> Alert:
         silenced_until=optional_iso(view.silenced_until_ms),
         confirmed=optional_iso(view.confirmed_ms),
         confirmed_kind=view.confirmed_kind,
+        cause=view.cause,
+        subject=view.subject,
+        link=view.link,
     )
 
 

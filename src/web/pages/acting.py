@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from ...exceptions import ConfigError, ConflictError
 from ...fleet.access import Access
-from ...fleet.acts import REASONS, Acts, DismissReason
+from ...fleet.acts import REASONS, Acts, DismissReason, ends_by_itself
 from ...fleet.database import writing
 from ...fleet.views import AlertView
 from .. import alert_words
@@ -75,7 +75,7 @@ def bulk(
             done += 1
     words = {"acknowledge": "acknowledged", "silence": "silenced", "dismiss": "dismissed"}[act] if done else "changed"
     left = len(ids) - done
-    rest = f" {plural(left, 'alert')} left: over by now, or of a site." if left else ""
+    rest = f" {plural(left, 'alert')} left: over by now, or of no device." if left else ""
     return see_other(form.back, f"{plural(done, 'alert')} {words}.{rest}")
 
 
@@ -132,7 +132,7 @@ def repaired(request: Request, form: Sent, alert_id: AlertId) -> Response:
         alert = access.alert(alert_id)
         if alert.device_key is None:
             form.visitor.principal.must_act()
-            raise ConflictError(f"alert {alert_id} is about a site; it ends by itself when the site's devices recover")
+            raise ConflictError(ends_by_itself(alert))
         acts.repaired(alert.device_key)
     return see_other(form.back, f"{alert_words.subject(alert)}: repaired. Its baseline relearns.")
 

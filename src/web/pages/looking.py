@@ -48,7 +48,7 @@ def devices(
     web = parts(request)
     reader = Reader.of(request.cookies, web.now_ms())
     with access_of(web, visitor) as access:
-        filters = Filters(q.strip(), _id("type", type_id), _id("site", site), status, cursor)
+        filters = Filters(q.strip(), as_id("type", type_id), as_id("site", site), status, cursor)
         shown = devices_page(web, access, visitor, filters)
         empty = not shown.rows and not shown.filtered
         context = {"view": shown, **(first_reading(request, access, reader.now_ms) if empty else {})}
@@ -102,7 +102,8 @@ def quality(request: Request, visitor: Looking, owner: str = "") -> Response:
         return framed(request, "quality.html", visitor, access, reader, "quality", {"view": shown})
 
 
-def _id(name: str, text: str) -> int | None:
+def as_id(name: str, text: str) -> int | None:
+    """A number of an address, None where it is empty. Raises IngestError (400) for anything else."""
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 10):

@@ -174,15 +174,16 @@ def add_channel(
     min_severity: Text = "warning",
     kinds: Several = None,
     owner: Text = "",
+    operators: Ticked = False,
 ) -> Response:
-    """Add a channel; the secret of a webhook is shown on the page that answers, and never again."""
+    """Add a channel of an owner, or of operators; a webhook's secret is shown on the page that answers, never again."""
     made: list[channels.Target] = []
 
     def act(acts: Administration) -> str:
         target = channels.target_of(address.strip())
         key = open_secrets(parts(request).settings.secret_key_file)
         severity = _severity(min_severity)
-        owner_id = acts.owner_meant(owner or None)
+        owner_id = None if operators else acts.owner_meant(owner or None)
         acts.add_channel(owner_id, key, name, target, min_severity=severity, kinds=kinds)
         made.append(target)
         return f"{' '.join(name.split())}: added. Send a test to see that it arrives."
