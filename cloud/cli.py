@@ -8,6 +8,8 @@ import typer
 from ..components.command import DataOption, now_ms
 
 if TYPE_CHECKING:
+    from ..components.artifact import Artifact
+    from ..components.workplace import Workplace
     from .aws.account import Account
     from .aws.made import Made
 
@@ -149,7 +151,7 @@ def serve(
         typer.Option(help="Port to listen on. Default: SAGEMAKER_BIND_TO_PORT, else 8080.", min=0, max=65535),
     ] = None,
 ) -> None:
-    """Answer /ping and /invocations with the model below `container_root`, as SageMaker's endpoints ask.
+    """Answer /ping and /invocations with the model below `container_root`, as SageMaker's endpoints and batches ask.
 
     SageMaker runs the image with the argument `serve`; it asks from inside the container's own network.
     """
@@ -161,3 +163,134 @@ def serve(
     settings = load_settings()
     configure(settings)
     serve_model(Layout(settings.container_root).model, host, port_of(port))
+
+
+@cloud.command("batch")
+def batch(
+    made: MadeOption,
+    source: Annotated[str, typer.Option("--input", help="CSV files to score.", metavar="s3://BUCKET/PREFIX")],
+    type_name: Annotated[str, typer.Option("--type", help="The device type.", metavar="NAME")],
+    package: Annotated[
+        str | None, typer.Option("--model", help="ARN of a registered model. Default: the newest approved one.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what AWS would be asked, change nothing.")] = False,
+    region: RegionOption = None,
+) -> None:
+    """Score files of S3 with a registered model, by batch transform.
+
+    A file is one request: its first line names device_id, timestamp and sensors, and each device's history comes first.
+    """
+    import msgspec
+
+    from .aws import batch as transforms
+    from .aws.account import Account
+    from .aws.made import read_made
+
+    environment = read_made(made)
+    with Account(region) as account:
+        chosen = package or transforms.newest_approved(account, environment, type_name)
+        if dry_run:
+            asked = transforms.requests(environment, chosen, source, now_ms())
+            typer.echo(msgspec.json.format(msgspec.json.encode(asked), indent=2).decode())
+            return
+        name, output = transforms.transform(account, environment, chosen, source, now_ms())
+    typer.echo(f"started: {name}, scores go to {output}")
+
+
+@cloud.command("endpoint")
+def endpoint(
+    made: MadeOption,
+    name: Annotated[str, typer.Option(help="Name of the endpoint.")],
+    type_name: Annotated[str, typer.Option("--type", help="The device type.", metavar="NAME")],
+    package: Annotated[
+        str | None, typer.Option("--model", help="ARN of a registered model. Default: the newest approved one.")
+    ] = None,
+    region: RegionOption = None,
+) -> None:
+    """Have a registered model answer over HTTPS, on a machine that costs until the endpoint is deleted."""
+    from .aws.account import Account
+    from .aws.batch import newest_approved
+    from .aws.endpoints import create
+    from .aws.made import read_made
+
+    environment = read_made(made)
+    with Account(region) as account:
+        chosen = package or newest_approved(account, environment, type_name)
+        typer.echo(f"made: {create(account, environment, name, chosen)}")
+
+
+monitor = typer.Typer(no_args_is_help=True, help="Have an endpoint's readings compared with what training saw.")
+cloud.add_typer(monitor, name="monitor")
+EndpointOption = Annotated[str, typer.Option("--endpoint", help="Name of the endpoint.", metavar="NAME")]
+
+
+@monitor.command("baseline")
+def baseline(
+    out: Annotated[Path, typer.Option(help="Folder to write to.", metavar="DIR")],
+    type_name: Annotated[str, typer.Option("--type", help="The device type.", metavar="NAME")],
+    data: DataOption = None,
+) -> None:
+    """Write statistics.json and constraints.json of the newest snapshot and evaluation, for Model Monitor."""
+    from ..components.command import workplace
+    from .aws.baselines import data_quality, model_quality
+
+    with workplace(data) as place:
+        snapshot, evaluation = _evidence(place, type_name)
+        data_quality(place, snapshot).write(out / "data")
+        model_quality(evaluation).write(out / "model")
+    typer.echo(f"written: {out / 'data'}, {out / 'model'}")
+
+
+@monitor.command("start")
+def start_monitoring(
+    made: MadeOption,
+    watched: EndpointOption,
+    analyzer: Annotated[str, typer.Option(help="AWS's image of Model Monitor in your region.", metavar="IMAGE")],
+    type_name: Annotated[str, typer.Option("--type", help="The device type.", metavar="NAME")],
+    data: DataOption = None,
+    region: RegionOption = None,
+) -> None:
+    """Compare what an endpoint is sent with what training saw, every hour."""
+    from ..components.command import workplace
+    from .aws.account import Account
+    from .aws.baselines import data_quality
+    from .aws.made import read_made
+    from .aws.monitoring import watch
+
+    environment = read_made(made)
+    with workplace(data) as place, Account(region) as account:
+        snapshot, _ = _evidence(place, type_name)
+        arn = watch(account, environment, watched, analyzer, data_quality(place, snapshot))
+    typer.echo(f"watched: {arn}")
+
+
+@monitor.command("violations")
+def show_violations(
+    watched: EndpointOption,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")] = False,
+    region: RegionOption = None,
+) -> None:
+    """Show what the last comparison of an endpoint found; exit code 3 where it found something."""
+    import msgspec
+
+    from .aws.account import Account
+    from .aws.monitoring import violations
+
+    with Account(region) as account:
+        found = violations(account, watched)
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    else:
+        for violation in found:
+            typer.echo(violation.sentence)
+    if found:
+        raise typer.Exit(3)
+
+
+def _evidence(place: "Workplace", type_name: str) -> "tuple[Artifact, Artifact]":
+    """The newest snapshot and the newest evaluation of a type."""
+    from ..components.command import newest_of
+
+    ((type_id, _),) = place.types(type_name)
+    made = newest_of(place, type_id, "data_ingestion", "model_evaluation")
+    return made["data_ingestion"], made["model_evaluation"]
