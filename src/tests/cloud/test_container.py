@@ -62,7 +62,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != FILE}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_every_command_line_runs_and_the_model_is_the_one_trained_here_to_the_byte(both: Both, tmp_path: Path) -> None:
     there = both.there
     assert there.failed == "" and there.ran == [
@@ -85,7 +85,7 @@ def test_every_command_line_runs_and_the_model_is_the_one_trained_here_to_the_by
     assert package["CustomerMetadataProperties"]["model_evaluation"].startswith("s3://")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_model_that_the_gate_refuses_is_not_registered_and_the_reason_is_told(both: Both) -> None:
     strict = replace(both.there, parameters={"model_evaluation__gate__least_rows_per_s": "1e12"}, registered=[])
     strict.ran.remove("gate")

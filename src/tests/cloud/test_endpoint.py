@@ -21,6 +21,7 @@ from ...exceptions import ConfigError
 from ..detection import fleet
 from ..service import serving
 
+pytestmark = pytest.mark.timeout(300)
 MINUTES = 400
 
 
@@ -43,7 +44,7 @@ def address(model: Path) -> Iterator[str]:
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
     found = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(600):
+        for _ in range(1200):
             try:
                 if httpx.get(f"{found}/ping").status_code == 200:
                     break
