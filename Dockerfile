@@ -20,6 +20,8 @@ COPY ${LOCK} ./lock.txt
 RUN uv pip install --quiet --no-build --require-hashes -r lock.txt
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY src ./src
+# src/cloud is a link to it.
+COPY cloud ./cloud
 RUN pip wheel --quiet --no-build-isolation --no-deps --no-index --wheel-dir dist . \
     && uv pip install --quiet --offline --no-deps dist/*.whl \
     && cp lock.txt "$VIRTUAL_ENV/requirements.txt"

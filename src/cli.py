@@ -21,6 +21,7 @@ class Commands(LazyGroup):
         ),
         "backup": Lazy("operations.backup:backup", "Copy everything faultwatch keeps, while it runs."),
         "channels": Lazy("service.channels_cli:channels", "Say where owners are told of alerts, and try it."),
+        "cloud": Lazy("cloud.cli:cloud", "Train, serve and watch models on AWS SageMaker."),
         "demo": Lazy("demo:demo", "Watch a simulated fleet: two weeks of history, judged, then live."),
         "doctor": Lazy("operations.doctor:doctor", "Look at everything faultwatch needs, and say what to do."),
         "export": Lazy("fleet.cli_export:export", "Write readings, scores and expected ranges to a file."),

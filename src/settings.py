@@ -254,6 +254,17 @@ class Settings(BaseSettings):
         description="How long a model that nobody asked for is watched beside the one that serves before it may serve.",
     )
 
+    # In a container of SageMaker, and for it.
+    container_root: AbsolutePath = Field(
+        default=Path("/opt/ml"), description="Folder that SageMaker lays out in the containers of its jobs."
+    )
+    database_secret: str | None = Field(
+        default=None,
+        description="Secret of AWS Secrets Manager with `username` and `password` for the fleet database, by name or"
+        " ARN; read by jobs of SageMaker, which `faultwatch cloud step` runs.",
+        json_schema_extra={"expected": "a name or an ARN"},
+    )
+
     # What it says about itself.
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe message that is logged."

@@ -18,6 +18,7 @@ module "github_oidc" {
         environments = [var.github_environment]
         statements = concat(
           local.pipeline_statements,
+          module.model_bucket.write_statements,
           module.runner.start_statements,
           [{ Effect = "Allow", Action = ["eks:DescribeCluster"], Resource = [local.cluster_arn] }],
         )
@@ -51,7 +52,7 @@ locals {
       Effect = "Allow"
       Action = [
         "sagemaker:CreatePipeline", "sagemaker:DescribePipeline", "sagemaker:DescribePipelineExecution",
-        "sagemaker:StartPipelineExecution", "sagemaker:UpdatePipeline",
+        "sagemaker:ListPipelineExecutions", "sagemaker:StartPipelineExecution", "sagemaker:UpdatePipeline",
       ]
       Resource = [module.sagemaker.pipeline_arn, "${module.sagemaker.pipeline_arn}/execution/*"]
     },

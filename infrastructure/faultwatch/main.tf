@@ -95,7 +95,7 @@ module "database" {
   name                      = var.name
   vpc_id                    = module.network.vpc_id
   subnet_ids                = module.network.database_subnet_ids
-  client_security_group_ids = { cluster = module.eks.security_group_id }
+  client_security_group_ids = { cluster = module.eks.security_group_id, jobs = module.sagemaker.security_group_id }
   kms_key_arn               = module.key.arn
   instance_class            = var.database.instance_class
   storage_gib               = var.database.storage_gib
@@ -109,12 +109,14 @@ module "database" {
 module "sagemaker" {
   source = "../sensor_sagemaker"
 
-  name                 = var.name
-  vpc_id               = module.network.vpc_id
-  kms_key_arn          = module.key.arn
-  image_repository_arn = module.ecr.arn
-  schedule             = var.training.schedule
-  schedule_enabled     = var.training.schedule_enabled
+  name                       = var.name
+  vpc_id                     = module.network.vpc_id
+  kms_key_arn                = module.key.arn
+  image_repository_arn       = module.ecr.arn
+  database_secret_arn        = module.database.secret_arn
+  database_security_group_id = module.database.security_group_id
+  schedule                   = var.training.schedule
+  schedule_enabled           = var.training.schedule_enabled
 
   data_statements = concat(
     module.telemetry_bucket.read_statements,

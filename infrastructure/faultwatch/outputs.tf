@@ -48,9 +48,10 @@ output "buckets" {
 }
 
 output "sagemaker" {
-  description = "What the training pipeline is deployed with: role, model package group, name, and the network of its jobs."
+  description = "What the training pipeline is deployed with: role, key, model package group, name, and the network of its jobs."
   value = {
     execution_role_arn  = module.sagemaker.execution_role_arn
+    kms_key_arn         = module.key.arn
     model_package_group = module.sagemaker.model_package_group
     pipeline_name       = module.sagemaker.pipeline_name
     security_group_id   = module.sagemaker.security_group_id

@@ -17,3 +17,8 @@ output "secret_arn" {
   description = "ARN of the secret with user and password, which RDS made and rotates; Terraform never sees the password."
   value       = aws_db_instance.this.master_user_secret[0].secret_arn
 }
+
+output "security_group_id" {
+  description = "Id of the database's security group."
+  value       = aws_security_group.this.id
+}

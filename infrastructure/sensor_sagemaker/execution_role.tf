@@ -73,6 +73,19 @@ resource "aws_iam_role_policy" "execution" {
           Resource = ["*"]
         },
         {
+          Sid      = "ReadTheDatabasesSecret"
+          Effect   = "Allow"
+          Action   = ["secretsmanager:GetSecretValue"]
+          Resource = [var.database_secret_arn]
+        },
+        {
+          Sid       = "DecryptIt"
+          Effect    = "Allow"
+          Action    = ["kms:Decrypt"]
+          Resource  = [var.kms_key_arn]
+          Condition = { StringEquals = { "kms:EncryptionContext:SecretARN" = var.database_secret_arn } }
+        },
+        {
           Sid      = "Logs"
           Effect   = "Allow"
           Action   = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]

@@ -16,11 +16,11 @@ resource "aws_sagemaker_model_package_group" "this" {
   model_package_group_description = "Models of ${var.name}: each version with its evaluation and its approval"
 }
 
-# What jobs run in. They need no way in; outwards they reach AWS, through endpoints or NAT.
+# What jobs run in. They need no way in; outwards they reach AWS, through endpoints or NAT, and the fleet database.
 resource "aws_security_group" "jobs" {
   #checkov:skip=CKV2_AWS_5:Jobs are put into it when the pipeline starts them
   name        = "${var.name}-jobs"
-  description = "SageMaker jobs: nothing inwards, TLS outwards"
+  description = "SageMaker jobs: nothing inwards, TLS and the fleet database outwards"
   vpc_id      = var.vpc_id
   tags        = { Name = "${var.name}-jobs" }
 }
@@ -32,4 +32,13 @@ resource "aws_vpc_security_group_egress_rule" "tls" {
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
+}
+
+resource "aws_vpc_security_group_egress_rule" "database" {
+  security_group_id            = aws_security_group.jobs.id
+  description                  = "PostgreSQL of the fleet database"
+  referenced_security_group_id = var.database_security_group_id
+  ip_protocol                  = "tcp"
+  from_port                    = 5432
+  to_port                      = 5432
 }

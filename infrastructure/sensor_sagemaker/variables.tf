@@ -23,6 +23,16 @@ variable "image_repository_arn" {
   type        = string
 }
 
+variable "database_secret_arn" {
+  description = "ARN of the secret with user and password of the fleet database, which jobs read devices and labels from."
+  type        = string
+}
+
+variable "database_security_group_id" {
+  description = "Id of the security group of the fleet database, which jobs connect to."
+  type        = string
+}
+
 variable "data_statements" {
   description = "Statements of an IAM policy: which buckets jobs read and write."
   type = list(object({

@@ -70,6 +70,13 @@ run "none_runs_until_asked" {
   }
 
   assert {
+    condition = toset(flatten([for statement in output.start_statements : statement.Action])) == toset([
+      "autoscaling:DescribeAutoScalingGroups", "autoscaling:SetDesiredCapacity",
+    ])
+    error_message = "Who deploys can't look for the group and raise it, as `make runner` does, or may do more."
+  }
+
+  assert {
     condition     = strcontains(base64decode(aws_launch_template.this.user_data), "--ephemeral") && strcontains(base64decode(aws_launch_template.this.user_data), "export REPOSITORY='example/faultwatch'")
     error_message = "The runner would stay for a second job, or register elsewhere."
   }

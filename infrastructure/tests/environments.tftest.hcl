@@ -28,6 +28,19 @@ run "dev_can_be_destroyed" {
   }
 }
 
+run "the_runner_has_the_label_that_deploy_yml_asks_for_and_the_group_that_make_runner_raises" {
+  command = plan
+
+  module {
+    source = "./environments/dev"
+  }
+
+  assert {
+    condition     = output.faultwatch.runner.label == "faultwatch-dev" && output.faultwatch.runner.group_name == "faultwatch-dev-runner"
+    error_message = "A deployment waits for a runner that has another label, or raises a group that isn't there."
+  }
+}
+
 run "prod_is_another_one" {
   command = plan
 

@@ -4,11 +4,13 @@ mock_provider "aws" {
 }
 
 variables {
-  name                 = "faultwatch-test"
-  vpc_id               = "vpc-0123456789abcdef0"
-  kms_key_arn          = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
-  image_repository_arn = "arn:aws:ecr:eu-central-1:123456789012:repository/faultwatch-test"
-  data_statements      = [{ Effect = "Allow", Action = ["s3:GetObject"], Resource = ["arn:aws:s3:::bucket/*"] }]
+  name                       = "faultwatch-test"
+  vpc_id                     = "vpc-0123456789abcdef0"
+  kms_key_arn                = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+  image_repository_arn       = "arn:aws:ecr:eu-central-1:123456789012:repository/faultwatch-test"
+  database_security_group_id = "sg-0fedcba9876543210"
+  database_secret_arn        = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:rds!db-1"
+  data_statements            = [{ Effect = "Allow", Action = ["s3:GetObject"], Resource = ["arn:aws:s3:::bucket/*"] }]
 }
 
 run "jobs_reach_what_is_theirs" {
@@ -46,6 +48,28 @@ run "jobs_reach_what_is_theirs" {
   assert {
     condition     = jsondecode(aws_iam_role.execution.assume_role_policy).Statement[0].Condition == { StringEquals = { "aws:SourceAccount" = "123456789012" } }
     error_message = "Another account's SageMaker could assume the role."
+  }
+}
+
+run "jobs_read_the_database_and_one_secret" {
+  command = plan
+
+  module {
+    source = "./sensor_sagemaker"
+  }
+
+  assert {
+    condition     = aws_vpc_security_group_egress_rule.database.referenced_security_group_id == "sg-0fedcba9876543210" && aws_vpc_security_group_egress_rule.database.from_port == 5432
+    error_message = "Jobs don't reach the database, or more than it."
+  }
+
+  assert {
+    condition = one([
+      for statement in jsondecode(aws_iam_role_policy.execution.policy).Statement : statement if try(statement.Sid, "") == "ReadTheDatabasesSecret"
+      ]) == {
+      Sid = "ReadTheDatabasesSecret", Effect = "Allow", Action = ["secretsmanager:GetSecretValue"], Resource = [var.database_secret_arn]
+    }
+    error_message = "Jobs can't read the database's secret, or read others, too."
   }
 }
 

@@ -3,11 +3,21 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src"
+CLOUD = ROOT / "cloud"
+"""What src/cloud is a link to; not all that walks through a folder follows links."""
+
+
+def sources(pattern: str) -> Iterator[tuple[Path, Path]]:
+    """The files of the package that match: where each is, and its path within the package."""
+    for folder, inside in ((SOURCE, Path()), (CLOUD, Path("cloud"))):
+        for path in folder.rglob(pattern):
+            if "helm" not in path.parts and path != SOURCE / "cloud" and SOURCE / "cloud" not in path.parents:
+                yield path, inside / path.relative_to(folder)
 
 
 def run(

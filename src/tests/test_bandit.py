@@ -7,12 +7,13 @@ import sys
 from .checkout import ROOT
 
 RIGHT = {
+    ("cloud/cli.py", "B104"): "SageMaker asks the endpoint from outside of its container, and nothing else reaches it",
     ("src/settings.py", "B104"): "compares with 0.0.0.0 to tell people an address that they can open; binds nothing",
 }
 
 
 def test_bandit_finds_nothing_new() -> None:
-    command = [sys.executable, "-m", "bandit", "--quiet", "--recursive", "src", "scripts"]
+    command = [sys.executable, "-m", "bandit", "--quiet", "--recursive", "src", "scripts", "cloud"]
     command += ["--configfile", "pyproject.toml", "--format", "json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110)
     found = {

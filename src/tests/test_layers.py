@@ -44,11 +44,14 @@ def test_every_module_has_its_ring() -> None:
         ("web/__init__.py", "from .. import service", "src.web is not allowed to import src.service"),
         ("service/__init__.py", "from .. import web", "src.service is not allowed to import src.web"),
         ("detection/__init__.py", "import sqlalchemy", "src.detection is not allowed to import sqlalchemy"),
+        ("web/__init__.py", "import boto3", "Illegal imports of protected package boto3: - src.web -> boto3"),
     ],
 )
 def test_an_import_that_points_outwards_is_found(tmp_path: Path, where: str, line: str, broken: str) -> None:
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     shutil.copytree(SOURCE, tmp_path / "src", ignore=shutil.ignore_patterns("tests", "static", "__pycache__"))
+    (tmp_path / "src" / "tests").mkdir()
+    (tmp_path / "src" / "tests" / "__init__.py").touch()
     with (tmp_path / "src" / where).open("a", encoding="utf-8") as module:
         module.write(f"\n{line}\n")
     done = run([LINT_IMPORTS, "--no-cache", "--no-logo"], cwd=tmp_path)

@@ -10,7 +10,8 @@ from packaging.utils import canonicalize_name
 
 from .checkout import ROOT
 
-LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-infra.txt")
+LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-aws.txt", "requirements-infra.txt")
+EXTRAS = {"requirements-dev.txt": "dev", "requirements-aws.txt": "aws"}
 
 
 def read_lock(name: str) -> dict[str, tuple[str, int]]:
@@ -31,8 +32,8 @@ def asked_for(name: str) -> list[Requirement]:
         return [Requirement(text) for text in said["dependency-groups"]["infra"]]
     project = said["project"]
     texts = cast(list[str], project["dependencies"])
-    if name == "requirements-dev.txt":
-        texts = texts + cast(list[str], project["optional-dependencies"]["dev"])
+    if name in EXTRAS:
+        texts = texts + cast(list[str], project["optional-dependencies"][EXTRAS[name]])
     return [Requirement(text) for text in texts]
 
 
@@ -60,9 +61,15 @@ def test_a_lock_names_no_index_and_no_file(name: str) -> None:
     )
 
 
-def test_the_tools_lock_contains_the_runtime_lock() -> None:
-    runtime, tools = (read_lock(name) for name in LOCKS[:2])
-    assert {name: entry for name, entry in runtime.items() if tools.get(name) != entry} == {}
+@pytest.mark.parametrize("more", EXTRAS)
+def test_a_lock_with_an_extra_contains_the_runtime_lock(more: str) -> None:
+    runtime, extended = (read_lock(name) for name in ("requirements.txt", more))
+    assert {name: entry for name, entry in runtime.items() if extended.get(name) != entry} == {}
+
+
+def test_what_goes_to_aws_is_what_was_tested() -> None:
+    tested, shipped = read_lock("requirements-dev.txt"), read_lock("requirements-aws.txt")
+    assert {name: entry for name, entry in shipped.items() if tested.get(name) != entry} == {}
 
 
 def test_no_python_is_named_for_installing() -> None:

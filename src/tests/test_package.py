@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from .checkout import ROOT, SOURCE, run, run_python
+from .checkout import ROOT, SOURCE, run, run_python, sources
 
 
 def packages_on_disk() -> set[str]:
     """Names of all packages below src/, as installed, without the tests."""
-    folders = {path.parent.relative_to(SOURCE) for path in SOURCE.rglob("__init__.py")}
+    folders = {inside.parent for _, inside in sources("__init__.py")}
     return {".".join(("faultwatch", *folder.parts)) for folder in folders if folder.parts[:1] != ("tests",)}
 
 
@@ -23,7 +23,7 @@ def test_every_package_is_listed_for_the_build() -> None:
 
 
 def test_every_folder_with_modules_is_a_package() -> None:
-    folders = {path.parent for path in SOURCE.rglob("*.py") if "migrations" not in path.parts}
+    folders = {path.parent for path, _ in sources("*.py") if "migrations" not in path.parts}
     assert [str(folder) for folder in sorted(folders) if not (folder / "__init__.py").exists()] == []
 
 
@@ -39,7 +39,11 @@ def absolute_imports(path: Path) -> Iterator[str]:
 
 
 def test_imports_inside_the_package_are_relative() -> None:
-    assert [place for path in SOURCE.rglob("*.py") for place in absolute_imports(path)] == []
+    assert [place for path, _ in sources("*.py") for place in absolute_imports(path)] == []
+
+
+def test_code_for_clouds_is_in_the_package_by_a_link() -> None:
+    assert (SOURCE / "cloud").is_symlink() and (SOURCE / "cloud").readlink() == Path("../cloud")
 
 
 @pytest.mark.parametrize(("first", "second"), [("src", "faultwatch"), ("faultwatch", "src")])

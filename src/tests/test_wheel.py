@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .checkout import ROOT, SOURCE, run
+from .checkout import ROOT, run, sources
 
 UV = Path(sys.executable).parent / "uv"
 
@@ -29,7 +29,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, copy)
-    shutil.copytree(SOURCE, copy / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("src", "cloud"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"), symlinks=True)
     done = run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, copy])
     assert done.returncode == 0, done.stdout + done.stderr
     return next(folder.glob("faultwatch-*.whl"))
@@ -55,11 +56,11 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_every_file_of_the_package_and_no_test(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if ".dist-info/" not in name}
-    files = (path.relative_to(SOURCE) for path in SOURCE.rglob("*") if path.is_file())
+    files = (inside for path, inside in sources("*") if path.is_file())
     expected = {
         f"faultwatch/{file.as_posix()}"
         for file in files
-        if file.parts[0] != "tests" and "__pycache__" not in file.parts and file.name != ".DS_Store"
+        if file.parts[0] != "tests" and "__pycache__" not in file.parts and file.name not in (".DS_Store", "Dockerfile")
     }
     assert sorted(expected - packed) == [], "not in the wheel: see package-data in pyproject.toml"
     assert sorted(packed - expected) == []

@@ -54,7 +54,7 @@ def context(folder: Path) -> list[str]:
     files = (
         os.path.relpath(os.path.join(place, name), folder)
         for place, folders, names in os.walk(folder)
-        for name in names
+        for name in [*names, *(name for name in folders if os.path.islink(os.path.join(place, name)))]
         if not _prune(folders)
     )
     return [path for path in files if _let_through(path, rules)]
@@ -128,7 +128,7 @@ class Build:
                 folder = self.workdir / target
                 place = folder / inside if inside else (folder / name if target.endswith("/") else folder)
                 place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / name, place)
+                shutil.copy(ROOT / name, place, follow_symlinks=False)
 
     def _run(self, line: str) -> None:
         done = subprocess.run(

@@ -71,7 +71,7 @@ def _way_out() -> dict[str, str]:
 
 
 def test_hadolint_has_nothing_to_say() -> None:
-    for path in (FILE, ROOT / ".devcontainer" / "Dockerfile"):
+    for path in (FILE, ROOT / ".devcontainer" / "Dockerfile", ROOT / "cloud" / "aws" / "Dockerfile"):
         done = run([BIN / "hadolint", path])
         assert (done.returncode, done.stdout) == (0, "")
 
@@ -117,17 +117,32 @@ def test_labels_are_those_of_the_oci() -> None:
     assert names == {"title", "description", "licenses", "version", "revision", "source"}
 
 
+def test_the_image_for_sagemaker_is_the_same_with_another_user_and_entry() -> None:
+    parts = [(part.word, part.rest) for part in dockerfile.read(ROOT / "cloud" / "aws" / "Dockerfile")]
+    assert parts == [
+        ("ARG", "IMAGE"),
+        ("FROM", "${IMAGE}"),
+        ("USER", "0:0"),
+        ("EXPOSE", "8080"),
+        ("HEALTHCHECK", "NONE"),
+        ("ENTRYPOINT", '["faultwatch", "cloud"]'),
+        ("CMD", '["serve"]'),
+    ]
+
+
 def test_only_what_is_copied_goes_to_the_engine() -> None:
     files = dockerfile.context(ROOT)
     assert {name.split("/")[0] for name in files} == {
         "LICENSE",
         "NOTICE",
         "README.md",
+        "cloud",
         "pyproject.toml",
         "src",
         *(path.name for path in ROOT.glob("requirements*.txt")),
     }
     assert [name for name in files if name.startswith("src/tests") or "__pycache__" in name] == []
+    assert "src/cloud" in files and "cloud/cli.py" in files and [name for name in files if "helm" in name] == []
 
 
 def test_its_lines_install_the_command_and_no_tool(image: Image) -> None:

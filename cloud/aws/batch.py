@@ -1,0 +1,99 @@
+"""Batch transform: a registered model scores files of S3, by the container's contract that endpoints keep, too."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from ...exceptions import ConfigError
+from .account import Account, asking
+from .made import Made
+
+INSTANCE = "ml.m5.large"
+MOST_MB = 100
+"""The largest file, as SageMaker limits it; a file is one request, since a device's level settles on its own rows."""
+
+
+def newest_approved(account: Account, made: Made, type_name: str) -> str:
+    """ARN of the newest approved model of a device type. Raises ConfigError where there is none."""
+    group, wanted = made.sagemaker.model_package_group, f"Device type: {type_name}"
+    with asking(f"models of group {group}"):
+        pages = account.client("sagemaker").get_paginator("list_model_packages")
+        found = [
+            package
+            for page in pages.paginate(ModelPackageGroupName=group, ModelApprovalStatus="Approved")
+            for package in page["ModelPackageSummaryList"]
+            if package.get("ModelPackageDescription") == wanted
+            and package.get("ModelApprovalStatus", "Approved") == "Approved"
+        ]
+    if not found:
+        raise ConfigError(
+            f"group {group!r} has no approved model of device type {type_name!r}; `faultwatch cloud pipeline --start`"
+            " trains one, and somebody approves it in SageMaker"
+        )
+    return str(max(found, key=lambda package: package["CreationTime"])["ModelPackageArn"])
+
+
+def model_request(made: Made, name: str, package: str) -> dict[str, object]:
+    """What CreateModel is asked: a registered model, in the network of jobs."""
+    sagemaker = made.sagemaker
+    return {
+        "ModelName": name,
+        "ExecutionRoleArn": sagemaker.execution_role_arn,
+        "Containers": [{"ModelPackageName": package}],
+        "VpcConfig": {"SecurityGroupIds": [sagemaker.security_group_id], "Subnets": sagemaker.subnet_ids},
+    }
+
+
+def transform_request(made: Made, name: str, source: str, target: str) -> dict[str, object]:
+    """What CreateTransformJob is asked: each CSV below `source` is one request, its answer goes below `target`."""
+    key = made.sagemaker.kms_key_arn
+    return {
+        "TransformJobName": name,
+        "ModelName": name,
+        "BatchStrategy": "SingleRecord",
+        "MaxConcurrentTransforms": 1,
+        "MaxPayloadInMB": MOST_MB,
+        "TransformInput": {
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": source}},
+            "ContentType": "text/csv",
+            "SplitType": "None",
+            "CompressionType": "None",
+        },
+        "TransformOutput": {"S3OutputPath": target, "Accept": "text/csv", "AssembleWith": "Line", "KmsKeyId": key},
+        "TransformResources": {"InstanceType": INSTANCE, "InstanceCount": 1, "VolumeKmsKeyId": key},
+    }
+
+
+def requests(made: Made, package: str, source: str, now_ms: int) -> tuple[Mapping[str, object], Mapping[str, object]]:
+    """What CreateModel and CreateTransformJob are asked, under one name of this second.
+
+    Raises ConfigError where `source` is no address of S3.
+    """
+    if not source.startswith("s3://") or not source.removeprefix("s3://").strip("/"):
+        raise ConfigError(f"input {source!r}; expected s3://BUCKET/PREFIX with CSV files")
+    moment = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y%m%d-%H%M%S")
+    name = f"{made.sagemaker.pipeline_name}-batch-{moment}"[-63:].lstrip("-")
+    target = f"s3://{made.buckets.predictions}/batch/{name}"
+    return model_request(made, name, package), transform_request(made, name, source, target)
+
+
+def transform(account: Account, made: Made, package: str, source: str, now_ms: int) -> tuple[str, str]:
+    """Start a batch transform; return the job's name and the address of its output.
+
+    Raises AccessError where the account or its bucket is another's; where the job isn't taken, the model that was made
+    for it is deleted again.
+    """
+    model, job = requests(made, package, source, now_ms)
+    account.must_be(made.sagemaker.account)
+    account.must_own(made.buckets.predictions, made.sagemaker.account)
+    client = account.client("sagemaker")
+    with asking(f"model {model['ModelName']}"):
+        client.create_model(**model)
+    with asking(f"batch transform {job['TransformJobName']}"):
+        try:
+            client.create_transform_job(**job)
+        except Exception:
+            client.delete_model(ModelName=model["ModelName"])
+            raise
+    output = job["TransformOutput"]
+    assert isinstance(output, dict)
+    return str(job["TransformJobName"]), str(output["S3OutputPath"])

@@ -1,0 +1,227 @@
+"""Model Monitor: baselines in its format, what AWS is asked by botocore's model of it, violations read back."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import typer
+from botocore.stub import Stubber
+
+from ...cloud.aws import monitoring
+from ...cloud.aws.account import Account
+from ...cloud.aws.baselines import SKETCH, Baseline, _sketched, data_quality
+from ...cloud.aws.made import Made
+from ...cloud.cli import baseline, show_violations
+from ...components.command import newest_of
+from ...components.data_ingestion import read_ingested
+from ...components.workplace import Workplace
+from ...exceptions import ConfigError, ConflictError
+from ...pipelines.runner import execute
+from ...pipelines.runs import Trigger
+from ...pipelines.training import TRAINING
+from ..components import lakeside
+from ..detection import fleet
+from ..systems import s3
+from .environments import made
+
+ENDPOINT = "faultwatch-pump"
+ANALYZER = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-model-monitor-analyzer"
+NAMED = {"MonitoringScheduleName": f"{ENDPOINT}-data"}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
+    """A data folder in which a model was trained."""
+    place, type_id = lakeside.with_readings(tmp_path_factory.mktemp("trained") / "data", 12, 500)
+    execute(TRAINING, place, type_id, Trigger("on demand", "ann"), clock=lambda: lakeside.NOW)
+    yield place
+    place.close()
+
+
+@pytest.fixture
+def environment(moto_server: s3.Bucket) -> Made:
+    """An environment whose bucket is there."""
+    found = made(moto_server.name)
+    return msgspec.structs.replace(found, buckets=msgspec.structs.replace(found.buckets, predictions=moto_server.name))
+
+
+def test_baselines_say_what_training_saw_in_the_documented_format(trained: Workplace, tmp_path: Path) -> None:
+    baseline(tmp_path, "pump", data=trained.data)
+    statistics = json.loads((tmp_path / "data" / "statistics.json").read_text())
+    constraints = json.loads((tmp_path / "data" / "constraints.json").read_text())
+    names = ["device_id", "timestamp", *fleet.NAMES]
+    assert [one["name"] for one in statistics["features"]] == [one["name"] for one in constraints["features"]] == names
+    rows = statistics["dataset"]["item_count"]
+    assert rows > 4000 and statistics["version"] == constraints["version"] == 0.0
+    flow = next(one for one in statistics["features"] if one["name"] == "flow")["numerical_statistics"]
+    assert flow["common"]["num_present"] + flow["common"]["num_missing"] == rows and flow["common"]["num_missing"] > 0
+    assert flow["min"] < flow["mean"] < flow["max"] and flow["std_dev"] > 0
+    buckets = flow["distribution"]["kll"]["buckets"]
+    assert len(buckets) == 10 and sum(one["count"] for one in buckets) == flow["common"]["num_present"]
+    allowed = next(one for one in constraints["features"] if one["name"] == "flow")
+    assert allowed["completeness"] == pytest.approx(flow["common"]["num_present"] / rows)
+    assert allowed["num_constraints"] == {"is_non_negative": True} and allowed["inferred_type"] == "Fractional"
+    assert constraints["monitoring_config"]["distribution_constraints"]["perform_comparison"] == "Enabled"
+    quality = json.loads((tmp_path / "model" / "constraints.json").read_text())["binary_classification_constraints"]
+    assert quality["recall"]["comparison_operator"] == "LessThanThreshold" and 0 <= quality["recall"]["threshold"] <= 1
+
+
+def test_the_baseline_is_of_rows_for_training_alone(trained: Workplace, tmp_path: Path) -> None:
+    baseline(tmp_path, "pump", data=trained.data)
+    ingested = read_ingested(newest_of(trained, 1, "data_ingestion")["data_ingestion"])
+    devices = next(
+        one
+        for one in json.loads((tmp_path / "data" / "statistics.json").read_text())["features"]
+        if one["name"] == "device_id"
+    )
+    assert devices["string_statistics"]["distinct_count"] == len(ingested.split.training)
+
+
+@pytest.mark.parametrize("n", [1, 7, SKETCH, SKETCH + 1, 10_000, 123_457])
+def test_a_sketch_stands_for_every_value_and_keeps_quantiles(n: int) -> None:
+    values = np.sort(np.random.default_rng(n).normal(size=n))
+    levels = [np.array(level) for level in _sketched(values)]
+    assert sum(len(level) << at for at, level in enumerate(levels)) == n
+    assert max(len(level) for level in levels) <= SKETCH
+    weights = np.concatenate([np.full(len(level), 1 << at) for at, level in enumerate(levels)])
+    order = np.argsort(np.concatenate(levels))
+    ranks = np.cumsum(weights[order]) / n
+    median = np.concatenate(levels)[order][np.searchsorted(ranks, 0.5)]
+    assert abs(np.searchsorted(values, median) / n - 0.5) < max(2 / SKETCH, 1 / n)
+
+
+def test_what_is_captured_is_compared_every_hour(trained: Workplace, environment: Made) -> None:
+    snapshot = newest_of(trained, 1, "data_ingestion")["data_ingestion"]
+    arn = "arn:aws:sagemaker:eu-central-1:123456789012"
+    with Account() as account:
+        asked = monitoring.job_definition(environment, ENDPOINT, ANALYZER)
+        with Stubber(account.client("sagemaker")) as stub:
+            definition = {"JobDefinitionArn": f"{arn}:data-quality-job-definition/a"}
+            stub.add_response("create_data_quality_job_definition", definition, asked)
+            scheduled = {"MonitoringScheduleArn": f"{arn}:monitoring-schedule/a"}
+            stub.add_response("create_monitoring_schedule", scheduled, monitoring.schedule(ENDPOINT))
+            made_one = monitoring.watch(account, environment, ENDPOINT, ANALYZER, data_quality(trained, snapshot))
+            assert made_one == scheduled["MonitoringScheduleArn"]
+            stub.assert_no_pending_responses()
+        for name in ("statistics.json", "constraints.json"):
+            key = f"baselines/{ENDPOINT}/{name}"
+            stored = account.client("s3").get_object(Bucket=environment.buckets.models, Key=key)
+            assert b"pressure" in stored["Body"].read()
+        taken = account.client("sagemaker").create_data_quality_job_definition(**asked)
+        assert taken["JobDefinitionArn"].endswith(f"/{ENDPOINT}-data")
+
+
+def test_a_schedule_that_is_refused_leaves_no_definition_behind(environment: Made) -> None:
+    with Account() as account, Stubber(account.client("sagemaker")) as stub:
+        arn = {"JobDefinitionArn": "arn:aws:sagemaker:eu-central-1:123456789012:data-quality-job-definition/a"}
+        stub.add_response("create_data_quality_job_definition", arn)
+        stub.add_client_error("create_monitoring_schedule", "ResourceInUse", "there is one")
+        stub.add_response("delete_data_quality_job_definition", {}, {"JobDefinitionName": f"{ENDPOINT}-data"})
+        with pytest.raises(ConflictError, match=f"monitoring of endpoint {ENDPOINT}: .* the name is taken"):
+            monitoring.watch(account, environment, ENDPOINT, ANALYZER, Baseline({}, {}))
+        stub.assert_no_pending_responses()
+
+
+def summary(state: str, **more: object) -> dict[str, Any]:
+    """What AWS says of a schedule whose last comparison ended like this."""
+    now = datetime(2026, 11, 28, 10, tzinfo=UTC)
+    arn = "arn:aws:sagemaker:eu-central-1:123456789012"
+    last = {
+        "MonitoringScheduleName": f"{ENDPOINT}-data",
+        "ScheduledTime": now,
+        "CreationTime": now,
+        "LastModifiedTime": now,
+        "MonitoringExecutionStatus": state,
+        "ProcessingJobArn": f"{arn}:processing-job/compare-1",
+        **more,
+    }
+    return {
+        "MonitoringScheduleArn": f"{arn}:monitoring-schedule/{ENDPOINT}-data",
+        "MonitoringScheduleName": f"{ENDPOINT}-data",
+        "MonitoringScheduleStatus": "Scheduled",
+        "CreationTime": now,
+        "LastModifiedTime": now,
+        "MonitoringScheduleConfig": monitoring.schedule(ENDPOINT)["MonitoringScheduleConfig"],
+        "LastMonitoringExecutionSummary": last,
+    }
+
+
+def compared(bucket: str) -> dict[str, Any]:
+    """What AWS says of the job that compared, as far as botocore demands it."""
+    output = {
+        "S3Uri": f"s3://{bucket}/monitored/10",
+        "LocalPath": "/opt/ml/processing/output",
+        "S3UploadMode": "EndOfJob",
+    }
+    return {
+        "ProcessingJobName": "compare-1",
+        "ProcessingJobArn": "arn:aws:sagemaker:eu-central-1:123456789012:processing-job/compare-1",
+        "ProcessingJobStatus": "Completed",
+        "ProcessingResources": {
+            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 20}
+        },
+        "AppSpecification": {"ImageUri": ANALYZER},
+        "CreationTime": datetime(2026, 11, 28, 10, tzinfo=UTC),
+        "ProcessingOutputConfig": {"Outputs": [{"OutputName": "result", "S3Output": output}]},
+    }
+
+
+VIOLATIONS = {
+    "violations": [
+        {
+            "feature_name": "pressure",
+            "constraint_check_type": "completeness_check",
+            "description": "Completeness requirement is not met. Expected: 99.0%. Observed: 50.0%.",
+        },
+        {"feature_name": "speed", "constraint_check_type": "extra_column_check"},
+    ]
+}
+
+
+def test_violations_are_read_back_with_a_sentence_each(environment: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    bucket = environment.buckets.predictions
+    with Account() as account:
+        body = msgspec.json.encode(VIOLATIONS)
+        account.client("s3").put_object(Bucket=bucket, Key="monitored/10/constraint_violations.json", Body=body)
+        with Stubber(account.client("sagemaker")) as stub:
+            stub.add_response("describe_monitoring_schedule", summary("CompletedWithViolations"), NAMED)
+            stub.add_response("describe_processing_job", compared(bucket), {"ProcessingJobName": "compare-1"})
+            first, second = monitoring.violations(account, ENDPOINT)
+            stub.add_response("describe_monitoring_schedule", summary("Completed"), NAMED)
+            assert monitoring.violations(account, ENDPOINT) == []
+            stub.add_response("describe_monitoring_schedule", summary("Failed", FailureReason="no data"), NAMED)
+            with pytest.raises(ConfigError, match="the last comparison of endpoint faultwatch-pump failed: no data"):
+                monitoring.violations(account, ENDPOINT)
+            stub.add_client_error("describe_monitoring_schedule", "ResourceNotFound", "no such schedule")
+            with pytest.raises(
+                ConfigError, match="monitoring of endpoint faultwatch-pump: .* there is none of that name"
+            ):
+                monitoring.violations(account, ENDPOINT)
+    assert first.sentence == (
+        "pressure is missing more often than in training, says Model Monitor of endpoint faultwatch-pump"
+        " (Completeness requirement is not met. Expected: 99.0%. Observed: 50.0%)"
+    )
+    assert first.at_ms == 1_795_860_000_000 and first.check == "completeness_check"
+    assert second.sentence == "speed was not there in training, says Model Monitor of endpoint faultwatch-pump"
+
+
+def test_the_command_exits_with_3_where_something_is_amiss(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], moto_server: s3.Bucket
+) -> None:
+    found = list(monitoring.read_violations(msgspec.json.encode(VIOLATIONS), ENDPOINT, 0))
+    monkeypatch.setattr(monitoring, "violations", lambda *_: found)
+    with pytest.raises(typer.Exit) as left:
+        show_violations(ENDPOINT)
+    assert left.value.exit_code == 3 and capsys.readouterr().out.count("says Model Monitor") == 2
+    with pytest.raises(typer.Exit):
+        show_violations(ENDPOINT, as_json=True)
+    assert json.loads(capsys.readouterr().out)[0]["feature"] == "pressure"
+    monkeypatch.setattr(monitoring, "violations", lambda *_: [])
+    show_violations(ENDPOINT)
+    with pytest.raises(ConfigError, match="is not what Model Monitor writes"):
+        list(monitoring.read_violations(b"[]", ENDPOINT, 0))
