@@ -78,6 +78,7 @@ def _sensor(before: F64, current: F64, groups: I64) -> tuple[F64, float, float]:
     weeks = own.mean(axis=1)
     unrest = np.median(np.abs(np.diff(own[:-1].reshape(-1, devices), axis=0)), axis=0)
     unrest = np.hypot(unrest, 0.25 * _middle(unrest))
+    unrest[unrest == 0.0] = np.nan  # nothing ever moved: nothing to tell a change by
     past = weeks[:-1]
     change = (weeks[-1] - past.mean(axis=0)) / unrest
     # A mean of one period less that of k others scatters by 1 + 1/k; leaving one out leaves k - 1.

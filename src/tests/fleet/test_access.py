@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, insert, select, update
 
 from ...exceptions import AccessError, ConfigError, ConflictError, FaultwatchError
-from ...fleet import channels, database, models, owners, rules, tokens, users
+from ...fleet import channels, database, model_versions, models, owners, rules, tokens, users
 from ...fleet.access import Access
 from ...fleet.principal import Principal
 from ...fleet.secrets import Secrets
@@ -235,9 +235,13 @@ def _first_report(access: Access, owner_id: int) -> int:
     )
 
 
+def _own_type(fleet: Fleet, owner_id: int) -> int:
+    return fleet.registry.type_by_name(owner_id, f"own_{[fleet.north, fleet.south].index(owner_id)}") or 0
+
+
 ABOUT_ONE: dict[str, Reader] = {
     "site": lambda a, f, o: a.site(f.registry.lookup(o)["pump-1"].site_id or 0),
-    "type": lambda a, f, o: a.type(f.registry.type_by_name(o, f"own_{[f.north, f.south].index(o)}") or 0),
+    "type": lambda a, f, o: a.type(_own_type(f, o)),
     "device": lambda a, f, o: a.device({f.north: "pump-2", f.south: "pump-9"}[o]),
     "device_by_key": lambda a, f, o: a.device_by_key(_key(f, o)),
     "maintenance": lambda a, f, o: a.maintenance(_key(f, o)),
@@ -267,10 +271,17 @@ LISTS: dict[str, Reader] = {
     "windows": lambda a, f, o: a.windows(0),
     "jobs": lambda a, f, o: a.jobs(),
     "events": lambda a, f, o: a.events(0),
+    "alerts_spent": lambda a, f, o: a.alerts_spent(f.pump, NOW_MS, 30.0, 1.0, 3.0),
 }
 """Questions for a list, whose items say whose they are: nobody sees an item of another owner."""
 
 COUNTS: dict[str, Reader] = {"alert_counts": lambda a, f, o: a.alert_counts(AlertQuery(), NOW_MS)}
+
+
+BY_TYPE: dict[str, Reader] = {
+    "model_versions": lambda a, f, o: a.model_versions([_own_type(f, owner_id) for owner_id in (f.north, f.south)])
+}
+"""Questions about types, answered for those they see."""
 
 
 FOR_ADMINS: dict[str, Reader] = {"audit": lambda a, f, o: a.audit().items}
@@ -279,7 +290,7 @@ FOR_ADMINS: dict[str, Reader] = {"audit": lambda a, f, o: a.audit().items}
 
 def test_every_question_is_known_to_these_tests() -> None:
     public = {name for name in vars(Access) if not name.startswith("_")}
-    assert public == set(ABOUT_ONE) | set(LISTS) | set(COUNTS) | set(FOR_ADMINS)
+    assert public == set(ABOUT_ONE) | set(LISTS) | set(COUNTS) | set(BY_TYPE) | set(FOR_ADMINS)
 
 
 @pytest.mark.parametrize("role", ["operator", "owner", "viewer"])
@@ -319,6 +330,20 @@ def test_lists_hold_ones_own(engine: Engine, fleet: Fleet) -> None:
             assert owners_in(name, Access(session, owner(fleet.north))) == {fleet.north}, name
             assert owners_in(name, Access(session, Principal(None, "viewer", fleet.south))) == {fleet.south}, name
             assert owners_in(name, Access(session, OPERATOR)) == {fleet.north, fleet.south}, name
+
+
+def test_models_are_told_of_types_they_see(engine: Engine, fleet: Fleet) -> None:
+    everything(engine, fleet)
+    own = {owner_id: _own_type(fleet, owner_id) for owner_id in (fleet.north, fleet.south)}
+    with database.writing(engine) as session:
+        for type_id in own.values():
+            model_versions.add(session, type_id, f"model-{type_id}", None, "", NOW_MS)
+    with database.reading(engine) as session:
+        for owner_id, type_id in own.items():
+            found = BY_TYPE["model_versions"](Access(session, owner(owner_id)), fleet, owner_id)
+            assert isinstance(found, dict) and set(found) == {type_id} and len(found[type_id]) == 1
+        every = BY_TYPE["model_versions"](Access(session, OPERATOR), fleet, fleet.north)
+        assert isinstance(every, dict) and set(every) == set(own.values())
 
 
 def test_counts_hold_ones_own(engine: Engine, fleet: Fleet) -> None:
