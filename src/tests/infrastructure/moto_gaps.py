@@ -94,6 +94,11 @@ GAPS = {
         "environments/dev",
         'provider "aws" {\n  default_tags {\n    tags = {}\n  }\n}\n',
     ),
+    "group_to_group_description": Gap(
+        "forgets the description of a rule outwards that names a security group",
+        "sensor_sagemaker",
+        _no("aws_vpc_security_group_egress_rule", "database"),
+    ),
     "model_package_group": Gap(
         "answers 500 to DeleteModelPackageGroup",
         "sensor_sagemaker",

@@ -155,6 +155,17 @@ def _(of: Callable[[str], Any]) -> bool:
     return not version["LaunchTemplateData"].get("TagSpecifications")
 
 
+@probe("group_to_group_description")
+def _(of: Callable[[str], Any]) -> bool:
+    ec2 = of("ec2")
+    group = ec2.create_security_group(GroupName="jobs", Description="jobs")["GroupId"]
+    pair = {"GroupId": group, "Description": "PostgreSQL"}
+    rule = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "UserIdGroupPairs": [pair]}
+    ec2.authorize_security_group_egress(GroupId=group, IpPermissions=[rule])
+    rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])["SecurityGroupRules"]
+    return any(one.get("Description") == "PostgreSQL" for one in rules)
+
+
 @probe("model_package_group")
 def _(of: Callable[[str], Any]) -> bool:
     of("sagemaker").create_model_package_group(ModelPackageGroupName="models")
