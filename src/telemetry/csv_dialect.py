@@ -49,9 +49,9 @@ def sniff(path: Path) -> Dialect:
     return Dialect(separator, decimal, header, skip_lines, notes)
 
 
-def _rows(lines: list[str], separator: str) -> list[list[str]]:
-    """The cells of lines, none for a blank one."""
-    return list(csv.reader(io.StringIO("\n".join(lines) + "\n"), delimiter=separator))
+def _rows(lines: list[str], separator: str, *, strict: bool = False) -> list[list[str]]:
+    """The cells of lines, none for a blank one. With `strict`, raises csv.Error on quotes out of place."""
+    return list(csv.reader(io.StringIO("\n".join(lines) + "\n"), delimiter=separator, strict=strict))
 
 
 def _decimal(separator: str, cells: list[str]) -> str:
@@ -65,11 +65,21 @@ def _decimal(separator: str, cells: list[str]) -> str:
 def _separator(lines: list[str]) -> str | None:
     """The first of ; tab | , blank that divides nearly all lines into the same number of cells.
 
-    Lines before the table, which a separator doesn't divide, don't count while they are fewer than those of it.
+    Lines before the table, which a separator doesn't divide, don't count while they are fewer than those of it. One
+    that stands within quotes, as in `time,"flow;"`, leaves quotes out of place: it counts only where all do.
     """
+    return _dividing(lines, strict=True) or _dividing(lines, strict=False)
+
+
+def _dividing(lines: list[str], *, strict: bool) -> str | None:
     best: tuple[float, str] | None = None
     for separator in (";", "\t", "|", ",", " "):
-        every = [len(row) for row in _rows(lines, separator)]
+        try:
+            every = [len(row) for row in _rows(lines, separator, strict=strict)]
+        except csv.Error:
+            if strict:
+                continue
+            raise
         before = next((i for i, count in enumerate(every) if count > 1), len(every))
         counts = every[before:]
         if before > len(counts):

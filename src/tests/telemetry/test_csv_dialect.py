@@ -28,6 +28,7 @@ def written(folder: Path, content: str | bytes) -> Path:
         ("time|a\r\n2026-01-01 00:00:00|1.5\r\n", Dialect("|")),
         ("time a b\n1767225600 1.5 2\n", Dialect(" ")),
         ('"time","a, in bar"\n"2026-01-01 00:00:00","1"\n', Dialect()),
+        ('time,"flow;"\n2026-01-01 00:00:00,1\n', Dialect()),
         ("\n\n  \ntime;a\n2026-01-01;1\n", Dialect(";", skip_lines=3)),
     ],
 )

@@ -4,6 +4,7 @@ failed."""
 from dataclasses import replace
 
 from ...components.artifact import Artifact
+from ...components.data_validation.checks import Limits
 from ...components.workplace import Workplace
 from ...exceptions import StorageError
 from ...fleet import watermarks
@@ -31,17 +32,21 @@ def with_models(world: World) -> Workplace:
     with writing(world.engine) as session:
         watermarks.advance(session, 0, world.now_ms, lake_seq=len(world.types))
     small = {"learn_readings": 300}
+    # The runs are of some hours ago, and people have reported faults since.
+    later = {"limits": Limits(wrong_reports=1.0)}
 
     def train(pipeline: Pipeline, trigger: Trigger, minutes_ago: int) -> None:
         execute(pipeline, place, type_id, trigger, clock=lambda: world.now_ms - minutes_ago * MINUTE, fresh=True)
 
-    train(TRAINING.configured(model_trainer=small), ON_DEMAND, 9 * 60)
-    again = TRAINING.configured(model_trainer={"learn_readings": 400}, model_pusher={"shadow_hours": 24.0})
+    train(TRAINING.configured(data_validation=later, model_trainer=small), ON_DEMAND, 9 * 60)
+    again = TRAINING.configured(
+        data_validation=later, model_trainer={"learn_readings": 400}, model_pusher={"shadow_hours": 24.0}
+    )
     train(again, Trigger("schedule", WHO, "the last run began 7.2 days ago"), 6 * 60)
     train(MONITORING, Trigger("schedule", WHO), 30)
-    broken = Pipeline(
-        "training", (*TRAINING.steps[:1], replace(TRAINING.steps[1], component=_full, retries=0, cached=False))
-    )
+    steps = TRAINING.configured(data_validation=later).steps
+    full = next(number for number, step in enumerate(steps) if step.name == "data_transformation")
+    broken = Pipeline("training", (*steps[:full], replace(steps[full], component=_full, retries=0, cached=False)))
     try:
         train(broken, Trigger("new data", WHO, "6 new fault reports"), 20)
     except StorageError:

@@ -66,7 +66,7 @@ def test_operators_see_all_of_it(server: Running, open_page: Opener, theme: str,
     expect(runs.first).to_contain_text("failed in 0.0 s; New data, by faultwatch")
     runs.first.locator("summary").click()
     expect(runs.first).to_contain_text("Because 6 new fault reports.")
-    expect(runs.first.locator(".steps li")).to_have_count(2)
+    expect(runs.first.locator(".steps li")).to_have_count(3)
     expect(runs.last).to_contain_text("On demand, by kim@example.org")
     page.locator("details.model-card summary").click()
     expect(page.locator(".card-text")).to_contain_text("Where not to use it")
