@@ -148,9 +148,8 @@ class Detector:
                 continue
             there = old.sensor_names_.index(sensor)
             fresh.move_sensor(here, state, there, self.arrays_["scale"][here], old.arrays_["scale"][there])
-        if self.sensor_names_ != old.sensor_names_:
-            # What the others say is another sum now; a device's gain on the old one says nothing of it.
-            fresh.sensor[:, :, at.PEERS] = 0.0
+        if not np.array_equal(self.arrays_["patterns"][:2], old.arrays_["patterns"][:2]):
+            fresh.sensor[:, :, at.AWAY] = 0.0  # the second mode is another now
         return fresh
 
     def save(self, folder: Path) -> None:

@@ -118,7 +118,8 @@ VOLATILITY_KEEP = 0.5 ** (1.0 / 30.0)  # memory of that: half an hour of minutes
 HABIT_STEPS = 85.0
 AWAY_PRIOR, AWAY_MOST = 30.0, 5000.0
 LATE = 2  # intervals after which all peers have told
-N_ROUNDS = 3
+N_ROUNDS = 8  # intervals that are open at once: clocks may be five minutes ahead
+STALE = 10  # intervals after which what was shared says nothing any more
 UNIT_LIMIT = 1e4  # no channel counts for more, so that eighth powers stay finite
 DAY_INTERVALS = 1440.0
 
@@ -146,7 +147,8 @@ def advance(
     mode: U8,  # mode
     since: U8,  # readings since it changed, at most 255
     group: I32,  # the device's group of peers (n,), -1 for none
-    told_at: I64,  # groups: interval of each round (G, N_ROUNDS)
+    shared_at: I64,  # groups: interval at which what is shared was last looked at (G,)
+    told_at: I64,  # interval of each round (G, N_ROUNDS)
     told_sum: I32,  # sums of what devices were off in it (G, N_ROUNDS, S)
     told_size: I32,  # sums of how far off they were, either way (G, N_ROUNDS, S)
     told_count: I32,  # of how many (G, N_ROUNDS, S)
@@ -312,21 +314,31 @@ def advance(
                 word[s] = min(max(guess, -constants[CROSS_CLIP]), constants[CROSS_CLIP])
                 far[s] = word[s]
 
-        # What the device's peers share: known once all of them have told, and the same for all in an interval.
+        # What the device's peers share: known once all of them have told, and the same for all in an interval. One
+        # whose clock is ahead finds nobody else's word of its intervals, and changes nothing.
         g = group[i]
         interval = ts[row] // np.int64(constants[INTERVAL_MS])
+        among = False
         if g >= 0:
             place = interval % N_ROUNDS
             if told_at[g, place] < interval:
-                before = (interval - LATE) % N_ROUNDS
-                newest = max(told_at[g, 0], max(told_at[g, 1], told_at[g, 2]))
-                passed = min(float(interval - newest), DAY_INTERVALS)
+                for s in range(n_sensors):
+                    told_sum[g, place, s] = 0
+                    told_size[g, place, s] = 0
+                    told_count[g, place, s] = 0
+                told_at[g, place] = interval
+            before = (interval - LATE) % N_ROUNDS
+            most_told = 0
+            if interval > shared_at[g] and told_at[g, before] == interval - LATE:
+                for s in range(n_sensors):
+                    most_told = max(most_told, told_count[g, before, s])
+            if most_told >= PEERS_LEAST:
+                passed = min(float(interval - shared_at[g]), DAY_INTERVALS)
                 keep_peers, keep_volatility = keep_peers_1**passed, VOLATILITY_KEEP**passed
-                complete = told_at[g, before] == interval - LATE
                 for s in range(n_sensors):
                     volatility = 0.0
                     told = told_count[g, before, s]
-                    if complete and told >= PEERS_LEAST:
+                    if told >= PEERS_LEAST:
                         mean = told_sum[g, before, s] / PEERS_STEPS / (told + PEERS_PRIOR)
                         shared[g, 0, s] += (1.0 - keep_peers) * mean
                         # Less what one device can add: its own fault must not widen what counts as normal.
@@ -335,10 +347,8 @@ def advance(
                         shared[g, 0, s] *= keep_peers
                     shared[g, 2, s] = max(shared[g, 2, s] * keep_volatility, volatility)
                     shared[g, 1, s] = shared[g, 1, s] * PEERS_KEEP + shared[g, 0, s] * shared[g, 0, s]
-                    told_sum[g, place, s] = 0
-                    told_size[g, place, s] = 0
-                    told_count[g, place, s] = 0
-                told_at[g, place] = interval
+                shared_at[g] = interval
+            among = interval - shared_at[g] <= STALE
 
         # 2. Expectation: level and season, and where they help, what the other sensors say.
         worst = -1
@@ -357,7 +367,7 @@ def advance(
             alone[s] = own[s] - others[s]
             widened[s] = 1.0
             peers[s] = 0.0
-            if g >= 0 and modes[m, s, INSTEAD] == 0.0:
+            if among and modes[m, s, INSTEAD] == 0.0:
                 gain = sensor[i, s, PEERS] / (shared[g, 1, s] + table[s, ALONE])
                 doubt = PEERS_NOISE * spread[s] / max(abs(shared[g, 0, s]), 1e-9)
                 peers[s] = shared[g, 0, s] * min(max(gain, 1.0 - doubt * doubt), 1.0)
@@ -617,7 +627,7 @@ def advance(
                     constants[SPREAD_GAIN], constants[SPREAD_EARLY] / (seen[i, s] - learn + constants[SPREAD_PRIOR])
                 )
                 sensor[i, s, SPREAD] += gain * weight * (squared - variance)
-                if g >= 0:
+                if among:
                     reach = 4.0 * typical
                     together = shared[g, 0, s] * min(max(alone[s], -reach), reach)
                     sensor[i, s, PEERS] = sensor[i, s, PEERS] * PEERS_KEEP + together
@@ -664,6 +674,7 @@ def compiled() -> Callable[..., None]:
         uint8[::1],  # mode
         uint8[::1],  # since
         int32[::1],  # group
+        int64[::1],  # shared_at
         int64[:, ::1],  # told_at
         int32[:, :, ::1],  # told_sum
         int32[:, :, ::1],  # told_size

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from ..exceptions import ConfigError, ModelError
+from ..exceptions import ConfigError, ModelError, OldFormatError
 from .config import DetectorConfig
 from .kernel import N_CONSTANTS, N_KNOTS, N_MODE_COLUMNS, N_SENSOR_COLUMNS
 
@@ -64,8 +64,10 @@ def _head(config: DetectorConfig, sensor_names: tuple[str, ...], interval_ms: in
 def _read_head(head: Mapping[str, object], where: str) -> tuple[DetectorConfig, tuple[str, ...], int]:
     found = msgspec.convert(head["format"], int)
     if found != FORMAT:
-        what = "update faultwatch, or train the type again" if found > FORMAT else "train the type again"
-        raise ModelError(f"{where} has format {found}; this version reads format {FORMAT}: {what}")
+        said = f"{where} has format {found}; this version reads format {FORMAT}"
+        if found < FORMAT:
+            raise OldFormatError(f"{said}: train the type again")
+        raise ModelError(f"{said}: update faultwatch, or train the type again")
     sensor_names = msgspec.convert(head["sensors"], tuple[str, ...])
     interval_ms = msgspec.convert(head["interval_ms"], int)
     return msgspec.convert(head["config"], DetectorConfig), sensor_names, interval_ms

@@ -6,11 +6,12 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from ..exceptions import ModelError
+from ..exceptions import ModelError, OldFormatError
 from .blocks import F64
-from .kernel import LAST, LEVEL, N_FIELDS, N_ROUNDS
+from .kernel import AWAY, LAST, LEVEL, N_FIELDS, N_ROUNDS
+from .kernel import PEERS as GAIN
 
-PEERS = ("told_at", "told_sum", "told_size", "told_count", "shared")
+PEERS = ("shared_at", "told_at", "told_sum", "told_size", "told_count", "shared")
 
 
 @dataclass(slots=True)
@@ -25,7 +26,8 @@ class DetectorState:
 
     Devices of one site are peers: `group` int32 (n,) numbers it, -1 where a device has none. Of G groups: `told_at`
     int64 (G, rounds), `told_sum`, `told_size` and `told_count` int32 (G, rounds, S), what devices were off in the last
-    intervals; `shared` float32 (G, 3, S), what they have in common, its squares, and how volatile they are.
+    intervals; `shared` float32 (G, 3, S), what they have in common, its squares, and how volatile they are, as of
+    interval `shared_at` int64 (G,).
     """
 
     sensor: npt.NDArray[np.float32]
@@ -37,6 +39,7 @@ class DetectorState:
     mode: npt.NDArray[np.uint8]
     since: npt.NDArray[np.uint8]
     group: npt.NDArray[np.int32]
+    shared_at: npt.NDArray[np.int64]
     told_at: npt.NDArray[np.int64]
     told_sum: npt.NDArray[np.int32]
     told_size: npt.NDArray[np.int32]
@@ -105,10 +108,14 @@ class DetectorState:
         return DetectorState(**{name: np.array(array, order="C") for name, array in self.to_arrays().items()})
 
     def put(self, slots: npt.NDArray[np.integer], other: "DetectorState") -> None:
-        """Take over what another state knows of devices (m,), at these slots; groups stay."""
+        """Take over what another state knows of devices (m,), at these slots; groups stay.
+
+        A device's gain on what its peers shared there says nothing of what they share here, and begins anew.
+        """
         for name in _of_devices():
             if name != "group":
                 getattr(self, name)[slots] = getattr(other, name)
+        self.sensor[slots, :, GAIN] = 0.0
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """The arrays by name, for a checkpoint; views, not copies."""
@@ -116,18 +123,21 @@ class DetectorState:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "DetectorState":
-        """The state that `to_arrays` gave. Raises ModelError where arrays are missing or don't fit each other."""
+        """The state that `to_arrays` gave.
+
+        Raises OldFormatError where another version gave other arrays, ModelError where they don't fit each other.
+        """
         names = [field.name for field in fields(cls)]
         missing = [name for name in names if name not in arrays]
         if missing:
-            raise ModelError(f"detector state lacks {', '.join(missing)}; expected {', '.join(names)}")
+            raise OldFormatError(f"detector state lacks {', '.join(missing)}; expected {', '.join(names)}")
         n, n_sensors = arrays["seen"].shape
         fresh = cls.new(0, n_sensors)
         for name in names:
             wanted, got = getattr(fresh, name), arrays[name]
             rows = len(arrays["told_at"]) if name in PEERS else n
             if got.shape != (rows, *wanted.shape[1:]) or got.dtype != wanted.dtype:
-                raise ModelError(
+                raise OldFormatError(
                     f"detector state {name!r} is {got.dtype} {got.shape}; expected {wanted.dtype}"
                     f" {(rows, *wanted.shape[1:])}: the checkpoint was written by another version"
                 )
@@ -136,8 +146,13 @@ class DetectorState:
         return cls(**{name: arrays[name] for name in names}).copy()
 
     def move_sensor(self, here: int, old: "DetectorState", there: int, scale: F64, old_scale: F64) -> None:
-        """Take over column `there` of `old` as column `here`; both scales are (centre, spread) in the sensor's unit."""
+        """Take over column `there` of `old` as column `here`; both scales are (centre, spread) in the sensor's unit.
+
+        Gains on what peers share begin anew, as that does.
+        """
         self.sensor[:, here] = old.sensor[:, there]
+        self.sensor[:, here, GAIN] = 0.0
+        self.sensor[:, here, AWAY] *= old_scale[1] / scale[1]
         for field in (LEVEL, LAST):
             inside = old.sensor[:, there, field].astype(np.float64) * old_scale[1] + old_scale[0]
             self.sensor[:, here, field] = (inside - scale[0]) / scale[1]
@@ -153,6 +168,7 @@ def _of_devices() -> list[str]:
 
 def _no_groups(n_groups: int, n_sensors: int) -> dict[str, np.ndarray]:
     return {
+        "shared_at": np.zeros(n_groups, np.int64),
         "told_at": np.zeros((n_groups, N_ROUNDS), np.int64),
         "told_sum": np.zeros((n_groups, N_ROUNDS, n_sensors), np.int32),
         "told_size": np.zeros((n_groups, N_ROUNDS, n_sensors), np.int32),

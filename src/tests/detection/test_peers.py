@@ -5,6 +5,7 @@ import pytest
 
 from ...detection.blocks import Block, Scores, TrainingRows
 from ...detection.detector import Detector
+from ...detection.kernel import LEVEL, PEERS
 from ...detection.state import DetectorState
 from . import fleet
 
@@ -82,6 +83,46 @@ def test_batches_and_the_order_of_peers_change_nothing(detector: Detector, healt
         at = minute * SITE + order
         said.append(detector.update(state, Block(block.slots[at], block.ts[at], block.values[at])).score)
     np.testing.assert_array_equal(np.concatenate(said), whole.score.reshape(300, SITE)[:, order].ravel())
+
+
+def test_a_clock_that_is_ahead_changes_nothing_for_the_rest(detector: Detector, healthy: np.ndarray) -> None:
+    rows = healthy.copy()
+    rows[DAYS * 1440 + 100 :, :, 3] += 6.0
+    start = lived(detector, rows, peers=True)
+    expected = detector.update(start.copy(), fleet.block(rows[DAYS * 1440 :], DAYS * 1440))
+    block = fleet.block(rows[DAYS * 1440 :], DAYS * 1440)
+    ahead = Block(block.slots, np.where(block.slots == 0, block.ts + 4 * fleet.MINUTE, block.ts), block.values)
+    state = start.copy()
+    scores = detector.update(state, ahead)
+    rest = block.slots != 0
+    among = np.abs(scores.centre[rest, 3] - expected.centre[rest, 3])
+    assert np.median(among) < 0.1 and np.isfinite(state.shared).all()
+    assert np.abs(state.shared[0, 0, 3]) < 4.0
+    far = np.where(block.slots == 0, block.ts + 300 * fleet.MINUTE, block.ts)
+    lonely = detector.update(start.copy(), Block(block.slots, far, block.values))
+    assert np.isfinite(lonely.centre).all(), "no peers then, and nothing worse"
+
+
+def test_after_hours_without_a_word_nothing_is_shared(detector: Detector, healthy: np.ndarray) -> None:
+    rows = healthy.copy()
+    rows[DAYS * 1440 + 100 :, :, 3] += 6.0
+    state = lived(detector, rows, peers=True)
+    detector.update(state, fleet.block(rows[DAYS * 1440 : DAYS * 1440 + 400], DAYS * 1440))
+    assert state.shared[0, 0, 3] > 1.0
+    later, alone = state.copy(), state.copy()
+    alone.group[:] = -1
+    one = fleet.block(healthy[-1:], DAYS * 1440 + 800)
+    assert detector.update(later, one).centre.tobytes() == detector.update(alone, one).centre.tobytes()
+
+
+def test_gains_begin_anew_where_what_is_shared_does(detector: Detector, healthy: np.ndarray) -> None:
+    state = lived(detector, healthy, peers=True)
+    assert state.sensor[:, :, PEERS].any()
+    fresh = detector.migrate(state, detector)
+    assert not fresh.sensor[:, :, PEERS].any() and (fresh.sensor[:, :, LEVEL] == state.sensor[:, :, LEVEL]).all()
+    other = detector.new_state(SITE)
+    other.put(np.arange(SITE), state)
+    assert not other.sensor[:, :, PEERS].any() and (other.seen == state.seen).all()
 
 
 def test_a_checkpoint_keeps_what_peers_share(detector: Detector, healthy: np.ndarray) -> None:
