@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..detection.state import DetectorState
-from ..exceptions import ModelError, StorageError
+from ..exceptions import ModelError, OldFormatError, StorageError
 
 I64 = npt.NDArray[np.int64]
 NAME_LENGTH = 16
@@ -59,13 +59,15 @@ def write(folder: Path, lived: Lived) -> str:
 
 
 def read(folder: Path, name: str) -> Lived:
-    """Read what `write` kept. Raises StorageError where it is gone or damaged."""
+    """Read what `write` kept. Raises OldFormatError where another version did, StorageError where it can't be."""
     path = folder / name
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:
             arrays = {field: kept[field] for field in kept.files}
         keys = arrays.pop("keys")
         return Lived(keys, DetectorState.from_arrays(arrays))
+    except OldFormatError:
+        raise
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, ModelError) as error:
         raise StorageError(
             f"{path}, what a model knows of devices, can't be read: {error}. Restore the data folder"

@@ -34,6 +34,10 @@ class ModelError(FaultwatchError):
     """A model that can't be trained, read or served."""
 
 
+class OldFormatError(ModelError):
+    """What an earlier version of faultwatch learnt, in a form that this one doesn't read."""
+
+
 class StorageError(FaultwatchError):
     """The log, the lake, a checkpoint or the database can't be read or written."""
 

@@ -17,7 +17,7 @@ import structlog
 from ..alerts.state import EngineConfig
 from ..components import warming
 from ..detection.detector import Detector
-from ..exceptions import StorageError
+from ..exceptions import OldFormatError, StorageError
 from ..fleet.alerts import AlertChange
 from ..metrics import Stages
 from ..settings import Settings
@@ -160,8 +160,14 @@ class ShardState:
         self.roster.load(parts["roster"])
         for type_id, saved in meta.types.items():
             state = TypeState(int(type_id), decode_type(saved.spec), self._learning, self._keep_learnt)
-            model = self._models.load(int(type_id), saved.model, saved.version) if saved.model else None
-            state.load(parts[f"type-{type_id}"], model)
+            model = self._model(int(type_id), saved.model, saved.version) if saved.model else None
+            kept = parts[f"type-{type_id}"]
+            try:
+                state.load(kept, model)
+            except OldFormatError as error:
+                _learns_anew(int(type_id), error)
+                state.load(kept, None)
+            state.set_sites(self.roster.site_ids[self.roster.slots_of_type(int(type_id))])
             self.types[int(type_id)] = state
         self.alerting.load(parts["alerts"])
 
@@ -257,15 +263,28 @@ class ShardState:
         self._done(record.command_id, outcome)
 
     def _swap(self, record: records.ModelSwap, outcome: Outcome) -> None:
-        installed = self._models.load(record.type_id, record.model, record.version)
+        installed = self._model(record.type_id, record.model, record.version)
         warm = None
         if record.warm:
-            lived = warming.read(self._spool, record.warm)
-            warm = lived.at(self.roster.slots(lived.keys), self.roster.type_slots)
             self.spooled.append((outcome.seq, record.warm))
-        self._type(record.type_id).install(installed, warm)
-        log.info("model.swapped", type_id=record.type_id, version=record.version, model=record.model)
+        if record.warm and installed is not None:
+            try:
+                lived = warming.read(self._spool, record.warm)
+                warm = lived.at(self.roster.slots(lived.keys), self.roster.type_slots)
+            except OldFormatError as error:
+                log.warning("model.not_warmed", type_id=record.type_id, version=record.version, reason=str(error))
+        if installed is not None:
+            self._type(record.type_id).install(installed, warm)
+            log.info("model.swapped", type_id=record.type_id, version=record.version, model=record.model)
         self._done(record.command_id, outcome)
+
+    def _model(self, type_id: int, name: str, version: int) -> Installed | None:
+        """A model of the store; None for one of an earlier version of faultwatch, whose type learns anew."""
+        try:
+            return self._models.load(type_id, name, version)
+        except OldFormatError as error:
+            _learns_anew(type_id, error)
+            return None
 
     def _word(self, record: records.Word, outcome: Outcome) -> None:
         slots = self.roster.slots(np.array([record.device_key], np.int64))
@@ -291,3 +310,7 @@ class ShardState:
         installed = self._models.keep(type_id, detector, self.now_ms, "learnt by itself")
         log.info("type.learnt", type=self.types[type_id].spec.name, version=installed.version)
         return installed
+
+
+def _learns_anew(type_id: int, error: OldFormatError) -> None:
+    log.warning("type.learns_anew", type_id=type_id, reason=str(error))

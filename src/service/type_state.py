@@ -307,7 +307,10 @@ class TypeState:
         return arrays
 
     def load(self, arrays: Mapping[str, Array], installed: Installed | None) -> None:
-        """Take over what a checkpoint kept, and the model that was in use."""
+        """Take over what a checkpoint kept, and the model that was in use; without one, the type learns.
+
+        Raises OldFormatError where the detector's state is another version's.
+        """
         parts: dict[str, dict[str, Array]] = {}
         for name, array in arrays.items():
             part, _, column = name.partition(".")
@@ -315,8 +318,9 @@ class TypeState:
         self.devices.load(parts["devices"])
         self.waiting.load(parts["waiting"])
         self.installed, self.learning = installed, None
-        if "learning" in parts:
+        if "learning" in parts or installed is None:
             self.learning = LearningBuffer(self.type_id, self.n_sensors, self.settings.type_readings)
+        if self.learning is not None and "learning" in parts:
             self.learning.load(parts["learning"])
         if installed is not None:
             self._detector_state = DetectorState.from_arrays(parts["detector"])

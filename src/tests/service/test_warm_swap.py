@@ -110,6 +110,34 @@ def test_a_file_that_is_gone_or_damaged_says_so(tmp_path: Path) -> None:
             warming.read(tmp_path, missing)
 
 
+def test_what_an_earlier_version_learnt_is_learnt_anew(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path)
+    engine, _ = fleet_of.database(settings)
+    store = ModelStore(tmp_path / "models", engine)
+    log = list(history(tmp_path, fleet_of.detector(), fleet_of.detector(minutes=900), store))
+    at = next(number for number, record in enumerate(log) if isinstance(record, records.ModelSwap) and record.warm)
+    before = fleet_of.new_state(tmp_path, engine)
+    list(_apply(before, log[:at]))
+    frozen = before.freeze()
+    old = {name: array for name, array in frozen.arrays.items() if name != "type-1.detector.shared_at"}
+    after = fleet_of.new_state(tmp_path, engine)
+    after.thaw(replace(frozen, arrays=old))
+    state = after.types[1]
+    assert state.installed is None and state.learning is not None and state.is_learning().all()
+    np.testing.assert_array_equal(state.devices.int64("readings"), before.types[1].devices.int64("readings"))
+    assert (state.devices.int64("site") == before.types[1].devices.int64("site")).all()
+
+    swap = log[at]
+    assert isinstance(swap, records.ModelSwap) and swap.warm
+    head = store.path(1, swap.model) / "detector.json"
+    head.write_text(head.read_text().replace('"format": 3', '"format": 2'))
+    outcomes = list(_apply(after, log[at:], at))
+    assert state.installed is None, "a model of the earlier version isn't taken up"
+    assert len(state.learning) > 0 and outcomes, "rows go on being taken in, and taught with"
+    assert (state.devices.int64("readings") > before.types[1].devices.int64("readings")).all()
+    engine.dispose()
+
+
 def _apply(state: ShardState, log: list[records.Record], after: int = 0) -> Iterator[Outcome]:
     for number, record in enumerate(log, after + 1):
         yield state.apply(number, record)
