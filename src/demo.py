@@ -68,7 +68,7 @@ def demo(
     children: list[SpawnProcess] = []
 
     def ready(address: str, _link: str | None) -> None:
-        typer.echo(_story(settings, note, address))
+        typer.echo(story(settings, note, address))
         children.append(multiprocessing.get_context("spawn").Process(target=_send, args=(note, address), daemon=True))
         children[0].start()
 
@@ -257,7 +257,7 @@ def _send(note: Note, address: str) -> None:
         run(fleet, Pace(datetime.now(UTC)), sender, pauses)
 
 
-def _story(settings: "Settings", note: Note, address: str) -> str:
+def story(settings: "Settings", note: Note, address: str) -> str:
     """What to look at: of each kind of alert the one with the highest score, in the words of the dashboard."""
     from .alerts.sentences import filled
     from .fleet.access import Access
@@ -270,7 +270,7 @@ def _story(settings: "Settings", note: Note, address: str) -> str:
     with reading(engine) as session:
         found = Access(session, Principal(None, "admin", None)).alerts(AlertQuery(limit=200), now_ms).items
     engine.dispose()
-    order = sorted(found, key=lambda alert: (STORY.index(alert.kind), -(alert.peak_score or 0)))
+    order = sorted(found, key=lambda alert: -(alert.peak_score or 0))
     shown = [alert for kind in STORY for alert in [a for a in order if a.kind == kind][: STORY_LENGTH[kind]]]
     lines = [
         "",
