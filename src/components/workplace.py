@@ -36,12 +36,17 @@ class Placed(msgspec.Struct, frozen=True, array_like=True):
     owner: str
     site: str | None
 
+    @property
+    def full_site(self) -> str | None:
+        """The site's name with its owner's, since two owners may both have a roof; None without a site."""
+        return None if self.site is None else f"{self.site} of {self.owner}"
+
 
 def site_numbers(devices: Sequence[Placed]) -> dict[int, int]:
     """A number from 0 for the site of each device that has one, by device key: devices of one site are peers."""
-    names = sorted({(placed.owner, placed.site) for placed in devices if placed.site is not None})
-    numbers = {name: number for number, name in enumerate(names)}
-    return {placed.device_key: numbers[placed.owner, placed.site] for placed in devices if placed.site is not None}
+    sites = {placed.device_key: placed.full_site for placed in devices if placed.full_site is not None}
+    numbers = {name: number for number, name in enumerate(sorted(set(sites.values())))}
+    return {key: numbers[name] for key, name in sites.items()}
 
 
 def _unseen(_done: float) -> None:

@@ -123,7 +123,7 @@ def _report(
         *checks.labels(reports, (snapshot.start_ms, snapshot.end_ms), rows["device_key"].n_unique(), now_ms, limits),
         *checks.skew({one.sensor: one for one in learnt}, champion, sensors, limits),
     ]
-    drifts = drift(rows, device_type.sensor_names, {one.device_key: one.site for one in place.placed(type_id)})
+    drifts = drift(rows, device_type.sensor_names, {one.device_key: one.full_site for one in place.placed(type_id)})
     return _judged(device_type.name, found, drifts, snapshot.rows), learnt
 
 

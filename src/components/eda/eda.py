@@ -108,7 +108,7 @@ def _looked_at(
         correlations(rows, names),
     )
     place.progress(0.8)
-    drifts = drift(rows, names, {one.device_key: one.site for one in place.placed(type_id)})
+    drifts = drift(rows, names, {one.device_key: one.full_site for one in place.placed(type_id)})
     findings = Findings(
         counted.rows,
         len(rows),

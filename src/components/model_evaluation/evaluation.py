@@ -170,4 +170,4 @@ def _owner(placed: Placed) -> str | None:
 
 
 def _site(placed: Placed) -> str | None:
-    return placed.site
+    return placed.full_site

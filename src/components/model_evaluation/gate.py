@@ -90,18 +90,22 @@ def _against(
             "false alerts",
             difference(champion.false_alerts, challenger.false_alerts, unseen.device_days),
             "fewer a device and day than the champion",
+            "more a device and day than the champion",
         )
     ]
     if challenger.faults_there.sum():
         found = difference(challenger.faults_seen, champion.faults_seen, challenger.faults_there)
-        checks.append(_compared("reported faults", found, "more seen than by the champion"))
+        checks.append(_compared("reported faults", found, "more seen than by the champion", "fewer seen"))
     if unseen.probes is not None:
-        checks.append(_compared("faults put in", caught_more(challenger, champion, unseen), "more caught"))
+        checks.append(
+            _compared("faults put in", caught_more(challenger, champion, unseen), "more caught", "fewer caught")
+        )
         for one in slices:
             if int(one.probes.sum()) >= config.slice_least:
                 found = caught_more(challenger, champion, unseen, one.probes)
                 worse = found.value < -config.slice_worse and found.high < 0
-                checks.append(Check(f"slice {one.name}", not worse, f"{found.told} more caught than by the champion"))
+                said = found.either("more caught than by the champion", "fewer caught than by the champion")
+                checks.append(Check(f"slice {one.name}", not worse, said))
     return checks
 
 
@@ -118,9 +122,9 @@ def caught_more(
     return difference(ours, theirs, counts)
 
 
-def _compared(name: str, found: Interval, words: str) -> Check:
+def _compared(name: str, found: Interval, better: str, worse: str) -> Check:
     """Refused where the whole interval of the difference, which is better when larger, is below 0."""
-    return Check(name, found.high >= 0, f"{found.told} {words}")
+    return Check(name, found.high >= 0, found.either(better, worse))
 
 
 def _budget(challenger: Trial, champion: Trial | None, unseen: Unseen, budget: float, config: GateConfig) -> Check:

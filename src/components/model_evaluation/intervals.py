@@ -25,6 +25,12 @@ class Interval:
         """In words for a report."""
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
+    def either(self, more: str, less: str) -> str:
+        """A difference in words: how many `more`, or where it is below 0, how many `less`."""
+        if self.value >= 0:
+            return f"{self.told} {more}"
+        return f"{Interval(-self.value, -self.high, -self.low).told} {less}"
+
 
 def ratio(part: Floats, whole: Floats) -> Interval:
     """sum(part) / sum(whole) over devices (n_devices,), by the percentile bootstrap over devices (Efron, 1979)."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from ...components import data_ingestion, data_transformation
 from ...components.artifact import Artifact
@@ -15,6 +15,28 @@ from ...fleet import models
 from ...fleet.database import writing
 from ..detection import fleet
 from . import lakeside
+
+
+def test_rows_say_which_devices_are_peers(tmp_path: Path) -> None:
+    place, type_id = lakeside.with_readings(tmp_path / "data", 5, 300)
+    with writing(place.engine) as session:
+        session.execute(insert(models.Owner).values(id=2, name="bolt", created_ms=1))
+        for site_id, owner_id, name in ((11, 1, "Roof"), (12, 1, "Yard"), (13, 2, "Roof")):
+            session.execute(insert(models.Site).values(id=site_id, owner_id=owner_id, slug=name.lower(), name=name))
+        at = {1: (1, 11), 2: (1, 12), 3: (2, 13), 4: (1, 11)}
+        for key, (owner_id, site_id) in at.items():
+            here = update(models.Device).where(models.Device.id == key)
+            session.execute(here.values(owner_id=owner_id, site_id=site_id))
+    ingested = data_ingestion.run(IngestionConfig(unseen_time=0.0), {}, place, type_id, lakeside.NOW)
+    artifact = data_transformation.run(
+        TransformationConfig(), {"data_ingestion": ingested}, place, type_id, lakeside.NOW
+    )
+    rows = load_rows(artifact)
+    assert rows.site is not None
+    sites = {int(device): int(rows.site[rows.device == device][0]) for device in np.unique(rows.device)}
+    assert sites[1] == sites[4] >= 0 and sites[5] == -1, "one has no site"
+    assert len({sites[1], sites[2], sites[3]}) == 3, "two owners may both have a roof"
+    place.close()
 
 
 def test_rows_come_in_order_and_without_faults(tmp_path: Path) -> None:

@@ -130,3 +130,6 @@ def test_intervals() -> None:
     assert events.value == 2.0
     assert (round(events.low * 5, 3), round(events.high * 5, 3)) == (4.795, 18.39)
     assert rate(0, 2.0).low == 0.0
+    fewer = difference(np.zeros(10), np.ones(10), np.ones(10))
+    assert fewer.either("more", "fewer") == "1.000 (1.000 to 1.000) fewer"
+    assert half.either("more", "fewer").endswith("more") and half.told in half.either("more", "fewer")
