@@ -85,6 +85,22 @@ class Account:
 
 
 @contextmanager
+def or_undone(what: str, undo: Callable[[], object]) -> Iterator[None]:
+    """Where what is done inside fails, delete what was made for it; it stands around `asking`.
+
+    Raises StorageError where that fails as well, which says what is left.
+    """
+    try:
+        yield
+    except BaseException as error:
+        try:
+            undo()
+        except Exception as also:
+            raise StorageError(f"{error}. {what} was made for it and can't be deleted ({also}): delete it") from error
+        raise
+
+
+@contextmanager
 def asking(what: str) -> Iterator[None]:
     """What is asked of AWS inside, as people would say it: its errors become errors that say what to do."""
     try:

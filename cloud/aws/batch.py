@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from ...exceptions import ConfigError
-from .account import Account, asking
+from .account import Account, asking, or_undone
 from .made import Made
 
 INSTANCE = "ml.m5.large"
@@ -86,14 +86,14 @@ def transform(account: Account, made: Made, package: str, source: str, now_ms: i
     account.must_be(made.sagemaker.account)
     account.must_own(made.buckets.predictions, made.sagemaker.account)
     client = account.client("sagemaker")
-    with asking(f"model {model['ModelName']}"):
+    name = model["ModelName"]
+    with asking(f"model {name}"):
         client.create_model(**model)
-    with asking(f"batch transform {job['TransformJobName']}"):
-        try:
-            client.create_transform_job(**job)
-        except Exception:
-            client.delete_model(ModelName=model["ModelName"])
-            raise
+    with (
+        or_undone(f"Model {name}", lambda: client.delete_model(ModelName=name)),
+        asking(f"batch transform {job['TransformJobName']}"),
+    ):
+        client.create_transform_job(**job)
     output = job["TransformOutput"]
     assert isinstance(output, dict)
     return str(job["TransformJobName"]), str(output["S3OutputPath"])

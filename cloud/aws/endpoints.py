@@ -1,7 +1,7 @@
 """Has a registered model answer over HTTPS: an endpoint of SageMaker, whose requests and answers are captured."""
 
 from ...exceptions import ConflictError
-from .account import Account, asking
+from .account import Account, asking, or_undone
 from .batch import INSTANCE, model_request
 from .made import Made
 from .monitoring import capture
@@ -36,13 +36,11 @@ def create(account: Account, made: Made, name: str, package: str) -> str:
         if name in {endpoint["EndpointName"] for endpoint in there}:
             raise ConflictError(f"endpoint {name!r} is there already; delete it, or name another with --name")
         client.create_model(**model_request(made, name, package))
-        try:
+    with or_undone(f"Model {name}", lambda: client.delete_model(ModelName=name)):
+        with asking(f"configuration of endpoint {name}"):
             client.create_endpoint_config(**config_request(made, name))
-            try:
-                return str(client.create_endpoint(EndpointName=name, EndpointConfigName=name)["EndpointArn"])
-            except Exception:
-                client.delete_endpoint_config(EndpointConfigName=name)
-                raise
-        except Exception:
-            client.delete_model(ModelName=name)
-            raise
+        with (
+            or_undone(f"Configuration {name}", lambda: client.delete_endpoint_config(EndpointConfigName=name)),
+            asking(f"endpoint {name}"),
+        ):
+            return str(client.create_endpoint(EndpointName=name, EndpointConfigName=name)["EndpointArn"])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 
 from ...exceptions import ConfigError
-from .account import Account, asking
+from .account import Account, asking, or_undone
 from .baselines import CONSTRAINTS, STATISTICS, Baseline
 from .made import Made
 
@@ -138,13 +138,14 @@ def watch(
             account.client("s3").put_object(
                 Bucket=bucket, Key=f"{key}/{name}", Body=msgspec.json.encode(content), ExpectedBucketOwner=owner
             )
-    with asking(f"monitoring of endpoint {endpoint}"):
+    name = _name(endpoint)
+    with asking(f"what endpoint {endpoint} is compared with"):
         client.create_data_quality_job_definition(**job_definition(made, endpoint, analyzer))
-        try:
-            return str(client.create_monitoring_schedule(**schedule(endpoint, expression))["MonitoringScheduleArn"])
-        except Exception:
-            client.delete_data_quality_job_definition(JobDefinitionName=_name(endpoint))
-            raise
+    with (
+        or_undone(f"Job definition {name}", lambda: client.delete_data_quality_job_definition(JobDefinitionName=name)),
+        asking(f"monitoring of endpoint {endpoint}"),
+    ):
+        return str(client.create_monitoring_schedule(**schedule(endpoint, expression))["MonitoringScheduleArn"])
 
 
 def violations(account: Account, endpoint: str) -> list[Violation]:

@@ -76,6 +76,12 @@ def test_a_batch_that_is_refused_leaves_no_model_behind(signed_in: tuple[Account
         with pytest.raises(StorageError, match="batch transform faultwatch-test-training-batch-.* Service Quotas"):
             batch.transform(account, environment, "arn:aws:sagemaker:::model-package/a/1", "s3://readings/day", NOW)
         stub.assert_no_pending_responses()
+    with Stubber(account.client("sagemaker")) as stub:
+        stub.add_response("create_model", {"ModelArn": "arn:aws:sagemaker:eu-central-1:123456789012:model/a"}, model)
+        stub.add_client_error("create_transform_job", "ResourceLimitExceeded", "ml.m5.large", expected_params=job)
+        stub.add_client_error("delete_model", "AccessDenied", "no")
+        with pytest.raises(StorageError, match=f"Service Quotas.*Model {model['ModelName']} was made.*: delete it"):
+            batch.transform(account, environment, "arn:aws:sagemaker:::model-package/a/1", "s3://readings/day", NOW)
     with pytest.raises(ConfigError, match="input 'readings'; expected s3://BUCKET/PREFIX"):
         batch.transform(account, environment, "arn", "readings", NOW)
 
