@@ -3,18 +3,14 @@
 What belongs to another owner does not exist for who asks: AccessError with status 404, never 403.
 """
 
-import base64
-import binascii
-import json
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Select, and_, bindparam, func, or_, select, true, tuple_
-from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+from sqlalchemy import ColumnElement, Select, func, or_, select, true, tuple_
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from ..exceptions import AccessError, ConfigError, ConflictError
-from . import alert_budget, device_types, events, model_versions, models
+from . import alert_budget, device_types, events, model_versions, models, questions
 from .alert_budget import Spent
 from .database import among
 from .device_types import TypeEntry
@@ -22,11 +18,9 @@ from .events import EventEntry
 from .model_versions import ModelVersion
 from .owners import OwnerEntry, SiteEntry
 from .principal import Principal
-from .rules import in_words
 from .views import (
     AlertCounts,
     AlertQuery,
-    AlertTab,
     AlertView,
     AuditView,
     ChannelView,
@@ -67,13 +61,13 @@ class Access:
 
     def sites(self) -> list[SiteEntry]:
         """The sites they see, by name."""
-        query = _sites().where(self._theirs(models.Site.owner_id))
+        query = questions.sites().where(self._theirs(models.Site.owner_id))
         query = query.order_by(models.Site.name, models.Site.id)
         return [SiteEntry(**row) for row in self._session.execute(query).mappings()]
 
     def site(self, site_id: int) -> SiteEntry:
         """One site. Raises AccessError (404)."""
-        query = _sites().where(models.Site.id == site_id, self._theirs(models.Site.owner_id))
+        query = questions.sites().where(models.Site.id == site_id, self._theirs(models.Site.owner_id))
         row = self._session.execute(query).mappings().one_or_none()
         if row is None:
             raise AccessError(f"there is no site {site_id}", 404)
@@ -96,10 +90,10 @@ class Access:
 
         Raises AccessError (404), and ConflictError where who asks sees several devices of that id.
         """
-        query = _devices().where(models.Device.device_id == device_id, self._theirs(models.Device.owner_id))
+        query = questions.devices().where(models.Device.device_id == device_id, self._theirs(models.Device.owner_id))
         if owner is not None:
             query = query.where(models.Owner.name == owner)
-        found = [_device(row) for row in self._session.execute(query.order_by(models.Owner.name)).mappings()]
+        found = [questions.device(row) for row in self._session.execute(query.order_by(models.Owner.name)).mappings()]
         if not found:
             raise AccessError(f"there is no device {device_id!r}", 404)
         if len(found) > 1:
@@ -118,18 +112,18 @@ class Access:
 
     def devices_by_keys(self, device_keys: Sequence[int]) -> list[DeviceView]:
         """The devices of some keys, in the order of the keys, those they don't see left out."""
-        query = _devices().where(among(self._session, models.Device.id, device_keys))
+        query = questions.devices().where(among(self._session, models.Device.id, device_keys))
         query = query.where(self._theirs(models.Device.owner_id))
-        found = {device.key: device for device in map(_device, self._session.execute(query).mappings())}
+        found = {device.key: device for device in map(questions.device, self._session.execute(query).mappings())}
         return [found[key] for key in device_keys if key in found]
 
     def devices(self, query: DeviceQuery) -> Page[DeviceView]:
         """A page of the devices they see, sorted on the server; `query.cursor` is the `next` of the page before."""
         first = models.Device.id if query.sort.endswith("registered") else models.Device.device_id
         order = (first, models.Device.id)
-        chosen = _devices().where(*self._device_conditions(query))
+        chosen = questions.devices().where(*self._device_conditions(query))
         rows, following = self._page(chosen, order, query.sort.startswith("-"), query.cursor, query.limit)
-        return Page([_device(row) for row in rows], following)
+        return Page([questions.device(row) for row in rows], following)
 
     def device_keys(self, query: DeviceQuery) -> list[int]:
         """The keys of all devices the query finds, whatever its page, in ascending order."""
@@ -157,7 +151,7 @@ class Access:
     ) -> Page[ReportedFault]:
         """A page of the fault reports they see, of one device where it is named, those made last first."""
         report = models.FaultReport
-        query = _reported().where(self._theirs(models.Device.owner_id))
+        query = questions.reported().where(self._theirs(models.Device.owner_id))
         if device_key is not None:
             query = query.where(report.device_key == device_key)
         rows, following = self._page(query, (report.created_ms, report.id), True, cursor, limit)
@@ -166,7 +160,7 @@ class Access:
 
     def reported_fault(self, report_id: int) -> ReportedFault:
         """One fault report. Raises AccessError (404)."""
-        query = _reported().where(self._theirs(models.Device.owner_id), models.FaultReport.id == report_id)
+        query = questions.reported().where(self._theirs(models.Device.owner_id), models.FaultReport.id == report_id)
         row = self._session.execute(query).mappings().one_or_none()
         if row is None:
             raise AccessError(f"there is no fault report {report_id}", 404)
@@ -174,18 +168,18 @@ class Access:
 
     def rules(self, cursor: str | None = None, limit: int = 100) -> Page[RuleView]:
         """A page of the owners' rules they see, by id."""
-        query = _rules().where(self._theirs(models.Rule.owner_id))
+        query = questions.rules().where(self._theirs(models.Rule.owner_id))
         rows, following = self._page(query, (models.Rule.owner_id, models.Rule.id), False, cursor, limit)
         types = {entry.type_id: entry for entry in device_types.newest(self._session)}
-        return Page([_rule(dict(row), types) for row in rows], following)
+        return Page([questions.rule(dict(row), types) for row in rows], following)
 
     def rule(self, rule_id: int) -> RuleView:
         """One rule that is in force. Raises AccessError (404)."""
-        query = _rules().where(self._theirs(models.Rule.owner_id), models.Rule.id == rule_id)
+        query = questions.rules().where(self._theirs(models.Rule.owner_id), models.Rule.id == rule_id)
         row = self._session.execute(query).mappings().one_or_none()
         if row is None:
             raise AccessError(f"there is no rule {rule_id}", 404)
-        return _rule(dict(row), {entry.type_id: entry for entry in device_types.newest(self._session)})
+        return questions.rule(dict(row), {entry.type_id: entry for entry in device_types.newest(self._session)})
 
     # Models
 
@@ -205,24 +199,24 @@ class Access:
 
     def alerts(self, query: AlertQuery, now_ms: int) -> Page[AlertView]:
         """A page of the alerts they see, the newest first; `now_ms` tells which silences still hold."""
-        chosen = _alerts().where(*self._alert_conditions(query, now_ms))
+        chosen = questions.alerts().where(*self._alert_conditions(query, now_ms))
         order = (models.Alert.fired_ms, models.Alert.id)
         rows, following = self._page(chosen, order, True, query.cursor, query.limit)
-        return Page([_alert(row) for row in rows], following)
+        return Page([questions.alert(row) for row in rows], following)
 
     def alert_counts(self, query: AlertQuery, now_ms: int) -> AlertCounts:
         """How many alerts each tab has for the query's filters, whatever its tab and page."""
         conditions = self._alert_conditions(query, now_ms, with_tab=False)
-        counts = self._session.execute(_alert_counts().where(*conditions), {"now_ms": now_ms})
+        counts = self._session.execute(questions.alert_counts().where(*conditions), {"now_ms": now_ms})
         return AlertCounts(**counts.mappings().one())
 
     def alert(self, alert_id: int) -> AlertView:
         """One alert. Raises AccessError (404)."""
-        query = _alerts().where(models.Alert.id == alert_id, self._theirs(models.Alert.owner_id))
+        query = questions.alerts().where(models.Alert.id == alert_id, self._theirs(models.Alert.owner_id))
         row = self._session.execute(query).mappings().one_or_none()
         if row is None:
             raise AccessError(f"there is no alert {alert_id}", 404)
-        return _alert(row)
+        return questions.alert(row)
 
     def alert_history(self, alert_id: int) -> list[HistoryEntry]:
         """What happened to an alert, in order. Raises AccessError (404)."""
@@ -275,7 +269,7 @@ class Access:
         query = select(notice, channel.name, channel.owner_id).join(channel, channel.id == notice.channel_id)
         query = query.where(self._theirs(channel.owner_id), notice.state == "dead", notice.alert_id.is_not(None))
         rows = self._session.execute(query.order_by(notice.id.desc()).limit(limit))
-        return [_dead(found, name, owner_id) for found, name, owner_id in rows]
+        return [questions.dead(found, name, owner_id) for found, name, owner_id in rows]
 
     def _trials(self, channel_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
         """The newest trial of each channel."""
@@ -365,14 +359,14 @@ class Access:
         if query.keys is not None:
             found.append(among(self._session, device.id, query.keys))
         if query.search.strip():
-            found.append(_has(query.search, device.device_id, device.name))
+            found.append(questions.contains(query.search, device.device_id, device.name))
         return found
 
     def _alert_conditions(self, query: AlertQuery, now_ms: int, with_tab: bool = True) -> list[ColumnElement[bool]]:
         alert = models.Alert
         found = [self._theirs(alert.owner_id)]
         if with_tab and query.tab != "all":
-            found.append(_tab(query.tab, now_ms))
+            found.append(questions.in_tab(query.tab, now_ms))
         if query.site_id is not None:
             found.append(or_(alert.site_id == query.site_id, models.Device.site_id == query.site_id))
         for name in ("kind", "severity", "device_key", "owner_id", "historic"):
@@ -383,7 +377,7 @@ class Access:
         if query.from_ms is not None:
             found.append(or_(alert.resolved_ms.is_(None), alert.resolved_ms >= query.from_ms))
         if query.search.strip():
-            found.append(_has(query.search, alert.sentence, models.Device.device_id, models.Device.name))
+            found.append(questions.contains(query.search, alert.sentence, models.Device.device_id, models.Device.name))
         return found
 
     def _page(
@@ -393,7 +387,7 @@ class Access:
         if not 1 <= limit <= MAX_PAGE:
             raise ConfigError(f"limit {limit}: expected 1 to {MAX_PAGE}")
         if cursor is not None:
-            place = tuple_(*_read_cursor(cursor, order))
+            place = tuple_(*questions.read_cursor(cursor, order))
             query = query.where(tuple_(*order) < place if descending else tuple_(*order) > place)
         query = query.add_columns(order[0].label("_first"), order[1].label("_second"))
         query = query.order_by(*(column.desc() if descending else column for column in order)).limit(limit + 1)
@@ -401,169 +395,4 @@ class Access:
         if len(rows) <= limit:
             return rows, None
         last = rows[limit - 1]
-        return rows[:limit], _write_cursor(last["_first"], last["_second"])
-
-
-@cache
-def _reported() -> Select[Any]:
-    report, device = models.FaultReport, models.Device
-    names = ("id", "start_ms", "end_ms", "kind", "source", "said_by", "alert_id", "created_ms")
-    return (
-        select(
-            *(getattr(report, name) for name in names),
-            device.owner_id,
-            device.device_id,
-            device.name.label("device_name"),
-            models.Owner.name.label("owner"),
-        )
-        .join(device, device.id == report.device_key)
-        .join(models.Owner, models.Owner.id == device.owner_id)
-    )
-
-
-@cache
-def _devices() -> Select[Any]:
-    device = models.Device
-    names = ("owner_id", "device_id", "name", "type_id", "site_id", "latitude", "longitude", "tags", "registered_ms")
-    return (
-        select(
-            device.id.label("key"),
-            models.Owner.name.label("owner"),
-            models.DeviceType.name.label("type_name"),
-            models.Site.name.label("site"),
-            models.Site.time_zone,
-            *(getattr(device, name) for name in names),
-        )
-        .join(models.Owner, models.Owner.id == device.owner_id)
-        .join(models.DeviceType, models.DeviceType.id == device.type_id)
-        .outerjoin(models.Site, models.Site.id == device.site_id)
-    )
-
-
-def _dead(notice: models.Outbox, channel: str, owner_id: int | None) -> DeadNotice:
-    told, device = notice.payload.get("alert"), notice.payload.get("device")
-    subject = device.get("name") if isinstance(device, dict) else notice.payload.get("site")
-    if subject is None and isinstance(told, dict):
-        subject = told.get("subject")
-    return DeadNotice(
-        id=notice.id,
-        owner_id=owner_id,
-        channel=channel,
-        news=str(notice.payload.get("event")),
-        sentence=str(told.get("sentence")) if isinstance(told, dict) else "",
-        subject=str(subject or ""),
-        attempts=notice.attempts,
-        created_ms=notice.created_ms,
-        last_error=notice.last_error,
-    )
-
-
-# Putting a question together takes longer than its answer, so each is put together once.
-
-
-@cache
-def _sites() -> Select[Any]:
-    return select(*(getattr(models.Site, name) for name in SiteEntry.__struct_fields__))
-
-
-@cache
-def _alert_counts() -> Select[*tuple[Any, ...]]:
-    """At the time of the parameter `now_ms`."""
-    counted = [func.count().filter(_tab(tab, bindparam("now_ms"))).label(tab) for tab in AlertCounts.__struct_fields__]
-    return select(*counted).select_from(models.Alert).outerjoin(models.Device)
-
-
-@cache
-def _rules() -> Select[Any]:
-    rule = models.Rule
-    return (
-        select(
-            *(getattr(rule, name) for name in RuleView.__struct_fields__ if hasattr(rule, name)),
-            models.Owner.name.label("owner"),
-            models.DeviceType.name.label("type_name"),
-            models.Device.device_id,
-        )
-        .join(models.Owner, models.Owner.id == rule.owner_id)
-        .join(models.DeviceType, models.DeviceType.id == rule.type_id)
-        .outerjoin(models.Device, models.Device.id == rule.device_key)
-        .where(rule.removed_ms.is_(None))
-    )
-
-
-def _rule(row: Mapping[str, Any], types: Mapping[int, TypeEntry]) -> RuleView:
-    sensors = {sensor.name: sensor for sensor in types[row["type_id"]].device_type.sensors}
-    sensor = sensors[row["sensor"]]
-    words = in_words(sensor, row["comparison"], row["value"], row["back"], row["hold_ms"])
-    known = {name: value for name, value in row.items() if name in RuleView.__struct_fields__}
-    return RuleView(**known, sensor_title=sensor.title, words=words)
-
-
-@cache
-def _alerts() -> Select[Any]:
-    alert, device = models.Alert, models.Device
-    acknowledged, silenced, confirmed = aliased(models.User), aliased(models.User), aliased(models.User)
-    joined = {"owner", "device_id", "device_name", "type_id", "site_id", "site", "time_zone"}
-    joined |= {"acknowledged_by", "silenced_by", "confirmed_by"}
-    site_id = func.coalesce(alert.site_id, device.site_id)
-    return (
-        select(
-            *(getattr(alert, name) for name in AlertView.__struct_fields__ if name not in joined),
-            models.Owner.name.label("owner"),
-            device.device_id,
-            device.name.label("device_name"),
-            device.type_id,
-            site_id.label("site_id"),
-            models.Site.name.label("site"),
-            models.Site.time_zone,
-            acknowledged.name.label("acknowledged_by"),
-            silenced.name.label("silenced_by"),
-            confirmed.name.label("confirmed_by"),
-        )
-        .outerjoin(models.Owner, models.Owner.id == alert.owner_id)
-        .outerjoin(device, device.id == alert.device_key)
-        .outerjoin(models.Site, models.Site.id == site_id)
-        .outerjoin(acknowledged, acknowledged.id == alert.acknowledged_by)
-        .outerjoin(silenced, silenced.id == alert.silenced_by)
-        .outerjoin(confirmed, confirmed.id == alert.confirmed_by)
-    )
-
-
-def _tab(tab: AlertTab | str, now_ms: int | BindParameter[int]) -> ColumnElement[bool]:
-    alert = models.Alert
-    if tab == "resolved":
-        return alert.state == "resolved"
-    silenced = func.coalesce(alert.silenced_until_ms, 0) > now_ms
-    if tab == "silenced":
-        return and_(alert.state == "firing", silenced)
-    marked = alert.acknowledged_ms.is_not(None) if tab == "acknowledged" else alert.acknowledged_ms.is_(None)
-    return and_(alert.state == "firing", ~silenced, marked)
-
-
-def _has(search: str, *columns: InstrumentedAttribute[str]) -> ColumnElement[bool]:
-    wanted = search.strip().lower()
-    return or_(*(func.lower(column).contains(wanted, autoescape=True) for column in columns))
-
-
-def _device(row: Any) -> DeviceView:
-    return DeviceView(**{name: row[name] for name in DeviceView.__struct_fields__})
-
-
-def _alert(row: Any) -> AlertView:
-    return AlertView(**{name: row[name] for name in AlertView.__struct_fields__})
-
-
-def _write_cursor(first: str | int, second: int) -> str:
-    return base64.urlsafe_b64encode(json.dumps([first, second]).encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str, order: tuple[Any, Any]) -> list[str | int]:
-    """The two values a page ended with, of the kinds that its order has. Raises ConfigError."""
-    try:
-        values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        kinds = [column.type.python_type for column in order]
-        if isinstance(values, list) and [type(value) for value in values] == kinds:
-            if all(abs(value) < 2**63 for value in values if isinstance(value, int)):
-                return values
-    except (binascii.Error, ValueError):
-        pass
-    raise ConfigError(f"cursor {cursor!r}: expected the `next` of the page before, asked for in the same order")
+        return rows[:limit], questions.write_cursor(last["_first"], last["_second"])

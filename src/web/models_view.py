@@ -198,6 +198,8 @@ def _lead(
     urgent = {alert.subject for alert in troubles if alert.severity != "info"}
     if urgent:
         return f"{plural(len(urgent), 'model')} {'needs' if len(urgent) == 1 else 'need'} you.", " ".join(said)
+    if troubles:
+        return f"{plural(len(troubles), 'notice')} on models.", " ".join(said)
     return "Models are as they should be." if full else "What watches your devices.", " ".join(said)
 
 
