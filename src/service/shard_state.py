@@ -150,7 +150,7 @@ class ShardState:
         return Frozen(self.seq, arrays, msgspec.to_builtins(_Meta(self.now_ms, types, list(self.spooled))))
 
     def thaw(self, frozen: Frozen) -> None:
-        """Take over the state of a checkpoint."""
+        """Take over the state of a checkpoint, into a state that is new."""
         meta = msgspec.convert(frozen.meta, _Meta)
         self.seq, self.now_ms, self.spooled = frozen.seq, meta.now_ms, meta.spooled
         parts: dict[str, dict[str, Array]] = {}

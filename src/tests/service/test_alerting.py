@@ -280,9 +280,13 @@ def test_a_sensor_whose_rows_are_refused_as_out_of_range_is_told_and_the_device_
     assert "Readings with such a value are set aside" in fired.sentence
 
 
-def test_what_was_refused_is_kept_in_a_checkpoint(fleet: Fleet) -> None:
+def test_what_was_refused_is_kept_in_a_checkpoint(fleet: Fleet, model: tuple[Path, tuple[str, int]]) -> None:
     fleet.apply(records.Quarantined(now_ms=_ms(HEALTHY) + 3_000, rows=(), refused=(records.Refused(3),)))
     frozen = fleet.state.freeze()
     assert np.count_nonzero(frozen.arrays["alerts.refused_ms"]) == 1
-    fleet.state.thaw(frozen)
-    assert np.array_equal(fleet.state.freeze().arrays["alerts.refused_ms"], frozen.arrays["alerts.refused_ms"])
+    folder, _ = model
+    engine, _ = fleet_of.database(Settings(data=folder))
+    thawed = fleet_of.new_state(folder, engine)
+    thawed.thaw(frozen)
+    assert np.array_equal(thawed.freeze().arrays["alerts.refused_ms"], frozen.arrays["alerts.refused_ms"])
+    engine.dispose()
