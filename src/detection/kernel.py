@@ -188,10 +188,16 @@ def advance(
     odd = np.empty(n_sensors, np.float64)
     unit = np.empty(n_sensors, np.float64)
     joint = np.empty(n_sensors, np.float64)
-    whitened = np.empty(n_sensors, np.float64)
+    precision = np.zeros((n_sensors, n_sensors), np.float64)
+    for s in range(n_sensors):
+        for other in range(n_sensors):
+            for k in range(max(s, other), n_sensors):
+                precision[s, other] += np.float64(white[k, s]) * white[k, other]
     share = np.empty(n_sensors, np.float64)
     size = np.empty(n_sensors, np.float64)
-    seen_by = np.empty(N_CHANNELS, np.float64)
+    slow = np.empty(n_sensors, np.float64)
+    typical = np.empty(n_sensors, np.float64)
+    units = 1.0 / table[:, CHANNELS : CHANNELS + N_CHANNELS].astype(np.float64)
     swing = np.empty(n_sensors, np.float64)
     far = np.empty(n_sensors, np.float64)
     alone = np.empty(n_sensors, np.float64)
@@ -301,16 +307,17 @@ def advance(
                 far[s] = min(max((x - usual) / swing[s], -constants[CROSS_CLIP]), constants[CROSS_CLIP])
         # What each sensor says of the others. A missing one, or one that is new, is taken for what they say of it.
         for s in range(n_sensors):
+            slow[s] = sensor[i, s, SLOW]
             word[s] = min(max(own[s] / swing[s], -constants[CROSS_CLIP]), constants[CROSS_CLIP])
             if np.isnan(value[s]) or (seen[i, s] < learn and not learning and modes[m, s, INSTEAD] == 0.0):
-                word[s] = sensor[i, s, SLOW]
+                word[s] = slow[s]
         for s in range(n_sensors):
             if modes[m, s, CROSS] > 0.0 and (
                 np.isnan(value[s]) or (seen[i, s] < learn and not learning and modes[m, s, INSTEAD] == 0.0)
             ):
                 guess = 0.0
                 for other in range(n_sensors):
-                    guess += cross[s, other] * word[other] + cross[s, n_sensors + other] * sensor[i, other, SLOW]
+                    guess += cross[s, other] * word[other] + cross[s, n_sensors + other] * slow[other]
                 word[s] = min(max(guess, -constants[CROSS_CLIP]), constants[CROSS_CLIP])
                 far[s] = word[s]
 
@@ -353,28 +360,30 @@ def advance(
         # 2. Expectation: level and season, and where they help, what the other sensors say.
         worst = -1
         for s in range(n_sensors):
-            others[s] = 0.0
-            spread[s] = busy[s]
-            if seen[i, s] > 0 and modes[m, s, HOME] > 0.0:
-                spread[s] *= np.sqrt(sensor[i, s, SPREAD])
+            expected = 0.0
+            usual = busy[s] * modes[m, s, OWN]
             if modes[m, s, CROSS] > 0.0:
-                spread[s] *= modes[m, s, CROSS]
+                usual = busy[s] * modes[m, s, CROSS]
                 for other in range(n_sensors):
-                    others[s] += cross[s, other] * word[other] + cross[s, n_sensors + other] * sensor[i, other, SLOW]
-                others[s] *= swing[s]
-            else:
-                spread[s] *= modes[m, s, OWN]
-            alone[s] = own[s] - others[s]
+                    expected += cross[s, other] * word[other] + cross[s, n_sensors + other] * slow[other]
+                expected *= swing[s]
+            wanders = usual
+            if seen[i, s] > 0 and modes[m, s, HOME] > 0.0:
+                wanders *= np.sqrt(sensor[i, s, SPREAD])
+            alone[s] = own[s] - expected
             widened[s] = 1.0
             peers[s] = 0.0
             if among and modes[m, s, INSTEAD] == 0.0:
+                common = shared[g, 0, s]
                 gain = sensor[i, s, PEERS] / (shared[g, 1, s] + table[s, ALONE])
-                doubt = PEERS_NOISE * spread[s] / max(abs(shared[g, 0, s]), 1e-9)
-                peers[s] = shared[g, 0, s] * min(max(gain, 1.0 - doubt * doubt), 1.0)
-                others[s] += peers[s]
+                doubt = PEERS_NOISE * wanders / max(abs(common), 1e-9)
+                peers[s] = common * min(max(gain, 1.0 - doubt * doubt), 1.0)
+                expected += peers[s]
                 widened[s] = max(shared[g, 2, s] / VOLATILITY_USUAL, 1.0)
-                spread[s] *= widened[s]
-            odd[s] = (own[s] - others[s]) / spread[s]
+            others[s] = expected
+            typical[s] = usual * widened[s]
+            spread[s] = wanders * widened[s]
+            odd[s] = (own[s] - expected) / spread[s]
             if not np.isnan(value[s]) and (worst < 0 or abs(odd[s]) > abs(odd[worst])):
                 worst = s
         # One sensor far off drags along what is expected of the others; without its word, are they less odd?
@@ -462,15 +471,17 @@ def advance(
                 record[row, s, N_CHANNELS] = joint[s]
                 record[row, s, N_CHANNELS + 1] = run[i, s] if modes[m, s, HOME] > 0.0 else -1.0 * run[i, s]
             if learning or seen[i, s] >= learn or modes[m, s, INSTEAD] > 0.0:
-                seen_by[INNOVATION] = channel_innovation
-                seen_by[SMOOTH_FAST] = abs(sensor[i, s, FAST])
-                seen_by[SMOOTH_HOUR] = abs(sensor[i, s, HOUR])
-                seen_by[SMOOTH_DAY] = abs(sensor[i, s, DAY])
-                seen_by[NOISY] = channel_noise
-                seen_by[JUMPY] = sensor[i, s, JUMPS]
                 most = 0.0
                 for channel in range(N_CHANNELS):
-                    rare = seen_by[channel] / table[s, CHANNELS + channel]
+                    rare = units[s, channel]
+                    if channel == INNOVATION:
+                        rare *= channel_innovation
+                    elif channel == NOISY:
+                        rare *= channel_noise
+                    elif channel == JUMPY:
+                        rare *= sensor[i, s, JUMPS]
+                    else:
+                        rare *= abs(sensor[i, s, FAST + channel - SMOOTH_FAST])
                     if rare > 1.0 and table[s, BENDS + channel] < 1.0:
                         rare = rare ** table[s, BENDS + channel]
                     most = max(most, rare)
@@ -482,16 +493,12 @@ def advance(
         # 6. Whitening: are the sensors odd together, each within its own range?
         square = 0.0
         for s in range(n_sensors):
-            whitened[s] = 0.0
-            for other in range(s + 1):
-                whitened[s] += white[s, other] * joint[other]
-            square += whitened[s] * whitened[s]
-        for s in range(n_sensors):
-            share[s] = 0.0
-            for other in range(s, n_sensors):
-                share[s] += white[other, s] * whitened[other]
-            share[s] = max(share[s] * joint[s], 0.0)
-        distance = np.sqrt(square)
+            pull = 0.0
+            for other in range(n_sensors):
+                pull += precision[s, other] * joint[other]
+            square += pull * joint[s]
+            share[s] = max(pull * joint[s], 0.0)
+        distance = np.sqrt(max(square, 0.0))
         together = 0.0
         if not learning:
             together = min(distance / constants[JOINT_SCALE] / wide, UNIT_LIMIT)
@@ -516,7 +523,7 @@ def advance(
         for s in range(n_sensors):
             power = unit[s] * unit[s]
             power *= power
-            size[s] = np.sqrt(np.sqrt(np.sqrt(power * power + together * together * share[s] / share_total)))
+            size[s] = power * power + together * together * share[s] / share_total
             share[s] = power + together * share[s] / share_total
             all_shares += share[s]
         oddest = 0
@@ -532,6 +539,8 @@ def advance(
         begins = combined >= constants[ENTER] and not learning
         for s in range(n_sensors):
             bit = np.uint64(1) << np.uint64(s)
+            if begins or alarm[i] & bit:
+                size[s] = np.sqrt(np.sqrt(np.sqrt(size[s])))
             if alarm[i] & bit:
                 if np.isnan(value[s]) or not steady:
                     size[s] = sensor[i, s, ALARM] * keep_alarm
@@ -580,7 +589,6 @@ def advance(
                 told_size[g, interval % N_ROUNDS, s] += np.int32(np.rint(size_off * PEERS_STEPS))
                 told_count[g, interval % N_ROUNDS, s] += 1
             variance = sensor[i, s, SPREAD]
-            typical = spread[s] / np.sqrt(variance)
             # About where it has been of late: a level that is off is no noise, and must not widen what counts as noise.
             away = odd[s] if seen[i, s] < learn else odd[s] - sensor[i, s, DAY]
             squared = min(away * away, WINSOR) * variance
@@ -628,7 +636,7 @@ def advance(
                 )
                 sensor[i, s, SPREAD] += gain * weight * (squared - variance)
                 if among:
-                    reach = 4.0 * typical
+                    reach = 4.0 * typical[s]
                     together = shared[g, 0, s] * min(max(alone[s], -reach), reach)
                     sensor[i, s, PEERS] = sensor[i, s, PEERS] * PEERS_KEEP + together
             sensor[i, s, SPREAD] = min(max(sensor[i, s, SPREAD], constants[SPREAD_LOW]), SPREAD_HIGH)
