@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from ..exceptions import IngestError
+from .decode_alike import alike, is_list
 from .decode_columns import decode_columns
 from .decode_loose import Flaw, dumps, judge, judge_text, kind, listed, loads, name_complaint
 from .decoded import Decoded, Row, clipped, default_type, into_columns
@@ -42,8 +43,10 @@ def decode_json(body: bytes, type_name: str | None) -> Decoded:
     Raises IngestError where the body as a whole is none of the shapes. A row that can't be read is singled
     out, and the rows beside it pass.
     """
+    if quickly := alike(body, type_name):
+        return quickly
     try:
-        if _is_list(body):
+        if is_list(body):
             return _of_rows(_rows.decode(body), type_name)
         envelope = _envelope.decode(body)
         return _of_rows(envelope.rows, envelope.type or type_name)
@@ -53,14 +56,12 @@ def decode_json(body: bytes, type_name: str | None) -> Decoded:
 
 def decode_ndjson(body: bytes, type_name: str | None) -> Decoded:
     """Read one row a line, empty lines left out; a line that can't be read is singled out."""
+    if quickly := alike(body, type_name, lines=True):
+        return quickly
     try:
         return _of_rows(_row.decode_lines(body), type_name)
     except _UNFIT:
         return _of_judged([_judged(line) for line in body.split(b"\n") if line.strip()], type_name)
-
-
-def _is_list(body: bytes) -> bool:
-    return body[:64].lstrip()[:1] == b"["
 
 
 def _of_rows(rows: Sequence[Row], type_name: str | None) -> Decoded:
@@ -92,7 +93,7 @@ def _judged(raw: bytes) -> Row | Flaw:
 def _row_by_row(body: bytes, type_name: str | None) -> Decoded:
     """Find out what is wrong: the whole, or rows of it."""
     try:
-        if _is_list(body):
+        if is_list(body):
             return _of_judged([_judged(bytes(raw)) for raw in _raw_rows.decode(body)], type_name)
         raw = _raw_envelope.decode(body)
     except _UNFIT:
