@@ -86,6 +86,18 @@ def detection(
     typer.echo(run(protocol, data, size, json_file, lambda line: typer.echo(line, err=True)))
 
 
+@benchmark.command("cost")
+def cost(
+    rows: Annotated[int, typer.Option(min=1, help="Rows judged for each number of devices.")] = 3_000_000,
+    devices: Annotated[list[int] | None, typer.Option(min=1, help="How many devices; may be given again.")] = None,
+    json_file: JsonOption = None,
+) -> None:
+    """Time the detector alone, everything on: rows a second by number of devices, a month of one device, its start."""
+    from .cost import judging, starts
+
+    show(judging(rows, tuple(devices or (10_000, 100_000, 1_000_000))) | starts(), json_file)
+
+
 @benchmark.command("faults")
 def faults(
     json_file: Annotated[
