@@ -7,9 +7,13 @@ goes on. `filled` puts the duration in when it is shown or sent.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from ..telemetry.schema import DeviceType, Sensor
 from .kinds import Condition
+
+Oddness = Literal["level", "sudden", "noise", "jumps", "together"]
+"""In which way a sensor is odd."""
 
 LASTED = "{lasted}"
 LEAST_SHARE = 0.15
@@ -18,13 +22,19 @@ LEAST_SHARE = 0.15
 
 @dataclass(frozen=True, slots=True)
 class Blame:
-    """A blamed sensor: its number, its value, the expected range, its share of the score (0 to 1)."""
+    """A blamed sensor: its number, its value, the expected range, its share of the score (0 to 1).
+
+    `oddness`: its level is off, it moved suddenly, is noisy, jumps again and again, or doesn't fit the other sensors;
+    `off`: how far its level has been off for a while, in its unit, NaN where it hasn't.
+    """
 
     sensor: int
     observed: float
     low: float
     high: float
     share: float
+    oddness: Oddness = "level"
+    off: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +48,26 @@ class Peers:
 
 def anomaly(device_type: DeviceType, blamed: Sequence[Blame], peers: Peers | None = None) -> str:
     """Say what is unusual about a device's reading, from the sensors to blame for its score."""
-    where = f"normal for this {_inside(device_type.title)} at this hour"
+    usual = f"normal for this {_inside(device_type.title)}"
     known = [each for each in blamed if not math.isnan(each.observed)]
-    ranked = sorted(known, key=lambda each: (_beyond(each) == 0, -each.share))
+    ranked = sorted(known, key=lambda each: (_says_nothing(each), -each.share))
     if not ranked:
-        text = f"Its sensors together do not fit what is {where}"
-    elif _beyond(ranked[0]) == 0:
-        text = f"{_opening(_sensor(device_type, ranked[0]).title)} does not move as is {where}"
-    else:
-        text = _away(_sensor(device_type, ranked[0]), _beyond(ranked[0]), where)
-        text += _with_it(device_type, [each for each in ranked[1:] if _beyond(each) and each.share >= LEAST_SHARE])
+        return f"Its sensors together do not fit what is {usual} at this hour.{_peers(peers)}"
+    first = _sensor(device_type, ranked[0])
+    match ranked[0].oddness:
+        case "together":
+            text = f"{_named(device_type, ranked)} not fit together as is {usual} at this hour"
+        case "sudden" if not _beyond(ranked[0]):
+            text = f"{_opening(first.title)} moved more suddenly than is {usual} at this hour"
+        case "noise" if not _beyond(ranked[0]):
+            text = f"{_opening(first.title)} jumps about more than is {usual}"
+        case "jumps" if not _beyond(ranked[0]):
+            text = (
+                f"Single readings of {_inside(first.title)} are far from what is {usual} at this hour, again and again"
+            )
+        case _:
+            text = _away(first, ranked[0], f"{usual} at this hour")
+            text += _with_it(device_type, [each for each in ranked[1:] if each.share >= LEAST_SHARE])
     return f"{text}.{_peers(peers)}"
 
 
@@ -123,6 +143,11 @@ def _sensor(device_type: DeviceType, blame: Blame) -> Sensor:
     return device_type.sensors[blame.sensor]
 
 
+def _says_nothing(blame: Blame) -> bool:
+    """Whether it isn't known what is odd about a sensor."""
+    return blame.oddness == "level" and math.isnan(blame.off) and _beyond(blame) == 0
+
+
 def _beyond(blame: Blame) -> float:
     """How far the value is above (+) or below (-) its expected range; 0 inside."""
     if blame.observed > blame.high:
@@ -130,19 +155,36 @@ def _beyond(blame: Blame) -> float:
     return min(0.0, blame.observed - blame.low)
 
 
-def _away(sensor: Sensor, beyond: float, where: str) -> str:
-    side = "above" if beyond > 0 else "below"
-    amount = quantity(sensor, abs(beyond))
+def _named(device_type: DeviceType, blamed: Sequence[Blame]) -> str:
+    """The sensors that don't fit together, up to three, and the verb."""
+    apart = [each for each in blamed if each.oddness == "together" and each.share >= LEAST_SHARE][:3] or blamed[:1]
+    titles = [_inside(_sensor(device_type, each).title) for each in apart]
+    if len(titles) == 1:
+        return f"{_opening(titles[0])} and the other sensors do"
+    return f"{_opening(', '.join(titles[:-1]))} and {titles[-1]} do"
+
+
+def _away(sensor: Sensor, blame: Blame, where: str) -> str:
+    beyond, off = _beyond(blame), 0.0 if math.isnan(blame.off) else blame.off
+    if beyond == 0 and off == 0:
+        return f"{_opening(sensor.title)} does not move as is {where}"
+    lasting = abs(off) > abs(beyond)
+    by = off if lasting else beyond
+    amount = quantity(sensor, abs(by))
     if sensor.unit == "%":
         # "12% above normal" would be read as a share of what is normal.
         amount = f"{amount.removesuffix('%')} percentage points"
     if not any(digit in amount for digit in "123456789"):
         amount = "slightly"
-    return f"{_opening(sensor.title)} is {amount} {side} what is {where}"
+    elif lasting:
+        amount = f"about {amount}"
+    verb, side = "keeps" if lasting else "is", "above" if by > 0 else "below"
+    return f"{_opening(sensor.title)} {verb} {amount} {side} what is {where}"
 
 
 def _with_it(device_type: DeviceType, others: Sequence[Blame]) -> str:
-    moves = [f"{_inside(_sensor(device_type, each).title)} {_direction(each)}" for each in others[:2]]
+    moved = [each for each in others if _beyond(each)]
+    moves = [f"{_inside(_sensor(device_type, each).title)} {_direction(each)}" for each in moved[:2]]
     return f", and {' and '.join(moves)} with it" if moves else ""
 
 

@@ -67,7 +67,9 @@ class Scores:
     `score` float32 (n,): -log10 of the tail probability, NaN for a row that isn't newer than its device's last;
     `alarm` bool (n,): the detector's own alarm, with hysteresis; `centre` and `width` float32 (n, S) in the sensor's
     unit: expected value, and how far from it is still normal (three spreads); `contribution` float32 (n, S): shares
-    that add to 1; `stuck` uint64 (n,): a bit for each sensor that has been still for too long; `learning` bool (n,).
+    that add to 1; `way` uint8 (n, S): in which `ways.Way` each sensor is oddest; `off` float32 (n, S): how far off
+    it has been in its unit, smoothed as that way smooths, NaN where a way doesn't; `stuck` uint64 (n,): a bit for each
+    sensor that has been still for too long; `learning` bool (n,).
     """
 
     score: F32
@@ -75,6 +77,8 @@ class Scores:
     centre: F32
     width: F32
     contribution: F32
+    way: npt.NDArray[np.uint8]
+    off: F32
     stuck: npt.NDArray[np.uint64]
     learning: npt.NDArray[np.bool_]
 

@@ -296,6 +296,8 @@ class Detector:
             centre=np.empty((n, n_sensors), np.float32),
             width=np.empty((n, n_sensors), np.float32),
             contribution=np.empty((n, n_sensors), np.float32),
+            way=np.empty((n, n_sensors), np.uint8),
+            off=np.empty((n, n_sensors), np.float32),
             stuck=np.empty(n, np.uint64),
             learning=np.empty(n, np.bool_),
         )
@@ -314,6 +316,8 @@ class Detector:
             scores.centre,
             scores.width,
             scores.contribution,
+            scores.way,
+            scores.off,
             scores.stuck,
             scores.learning.view(np.uint8),
             record,

@@ -37,6 +37,8 @@ SMOOTH_DAY = 3
 NOISY = 4
 JUMPY = 5  # single readings far off, again and again
 N_CHANNELS = 6
+TOGETHER = 6  # ... and the sensors together, each within its own range
+NO_WAY = 7
 
 # Columns of the table of sensors (float32).
 SWUNG = 0  # the usual device's swing: mean square of deviations, less what they have been of late
@@ -160,6 +162,8 @@ def advance(
     out_centre: F32,  # centre (n, S)
     out_width: F32,  # width (n, S)
     out_contribution: F32,  # contribution (n, S)
+    out_way: U8,  # way (n, S)
+    out_off: F32,  # off (n, S)
     out_stuck: U64,  # stuck (n,)
     out_learning: U8,  # learning (n,)
     record: F32,  # record (n or 0, S, channels + 2): channels, HOUR, run (away from home below 0), for calibration
@@ -215,6 +219,8 @@ def advance(
                 out_centre[row, s] = np.nan
                 out_width[row, s] = np.nan
                 out_contribution[row, s] = 0.0
+                out_way[row, s] = NO_WAY
+                out_off[row, s] = np.nan
             continue
         elapsed = 1.0
         if n_seen > 0:
@@ -414,6 +420,8 @@ def advance(
         for s in range(n_sensors):
             out_centre[row, s] = (base[s] + others[s]) * scale[s, 1] + scale[s, 0]
             out_width[row, s] = 3.0 * spread[s] * scale[s, 1]
+            out_way[row, s] = NO_WAY
+            out_off[row, s] = np.nan
             joint[s] = 0.0
             unit[s] = 0.0
             z = odd[s]
@@ -484,7 +492,12 @@ def advance(
                         rare *= abs(sensor[i, s, FAST + channel - SMOOTH_FAST])
                     if rare > 1.0 and table[s, BENDS + channel] < 1.0:
                         rare = rare ** table[s, BENDS + channel]
-                    most = max(most, rare)
+                    if rare > most:
+                        most = rare
+                        out_way[row, s] = channel
+                if SMOOTH_FAST <= out_way[row, s] <= SMOOTH_DAY:
+                    smoothed = sensor[i, s, FAST + out_way[row, s] - SMOOTH_FAST]
+                    out_off[row, s] = smoothed * spread[s] * scale[s, 1]
                 unit[s] = min(most / wide / (1.0 + habit[i, s] / HABIT_STEPS), UNIT_LIMIT)
             power = unit[s] * unit[s]
             power *= power
@@ -524,6 +537,9 @@ def advance(
             power = unit[s] * unit[s]
             power *= power
             size[s] = power * power + together * together * share[s] / share_total
+            if together * share[s] / share_total > power:
+                out_way[row, s] = TOGETHER
+                out_off[row, s] = sensor[i, s, HOUR] * spread[s] * scale[s, 1]
             share[s] = power + together * share[s] / share_total
             all_shares += share[s]
         oddest = 0
@@ -559,6 +575,13 @@ def advance(
         out_alarm[row] = alarm[i] != 0
         if alarm[i] != 0:
             out_score[row] = max(out_score[row], constants[HELD_SCORE])
+            if total == 0.0:
+                # Nothing in this row was judged: what the alarm has been about still holds.
+                held = 1e-30
+                for s in range(n_sensors):
+                    held += sensor[i, s, ALARM] ** 4
+                for s in range(n_sensors):
+                    out_contribution[row, s] = sensor[i, s, ALARM] ** 4 / held
 
         # 9. Baselines: free while learning and after an alarm, held while it lasts, else hardly moving. A level that
         # hasn't settled isn't held: an alarm may be its own doing, and would never end.
@@ -695,6 +718,8 @@ def compiled() -> Callable[..., None]:
         float32[:, ::1],  # out_centre
         float32[:, ::1],  # out_width
         float32[:, ::1],  # out_contribution
+        uint8[:, ::1],  # out_way
+        float32[:, ::1],  # out_off
         uint64[::1],  # out_stuck
         uint8[::1],  # out_learning
         float32[:, :, ::1],  # record

@@ -10,6 +10,7 @@ import structlog
 
 from ..alerts import engine, sentences
 from ..alerts.observations import FOREVER_MS
+from ..detection.ways import Way
 from ..fleet.alerts import AlertChange, Blame
 from ..fleet.models import Severity
 from ..telemetry import records
@@ -339,6 +340,13 @@ def _to_state(transition: engine.Transition) -> Literal["firing", "resolved", "u
     return "firing" if transition.to_state is engine.State.FIRING else "resolved"
 
 
+_ODDNESS: Mapping[Way, sentences.Oddness] = {
+    Way.AT_ONCE: "sudden",
+    Way.NOISY: "noise",
+    Way.JUMPY: "jumps",
+    Way.TOGETHER: "together",
+}
+
 MOST_BLAMED = 5
 LEAST_SHARE = 0.03
 """A sensor with less of the score isn't named."""
@@ -358,6 +366,8 @@ def _blamed(batch: Batch, row: int) -> list[sentences.Blame]:
             low=centre[sensor] - width[sensor],
             high=centre[sensor] + width[sensor],
             share=float(share[sensor]),
+            oddness=_ODDNESS.get(Way(int(scores.way[row, sensor])), "level"),
+            off=float(scores.off[row, sensor]),
         )
         for sensor in np.argsort(-share, kind="stable")[:MOST_BLAMED]
         if share[sensor] >= LEAST_SHARE

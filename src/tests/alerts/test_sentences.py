@@ -52,6 +52,30 @@ NORMAL = "what is normal for this pump at this hour"
             f"Vibration is 2.1 mm/s above {NORMAL}, and CO2 level rose with it.",
         ),
         ([Blame(2, 120, 100, 140, 0.9)], "Flow does not move as is normal for this pump at this hour."),
+        (
+            [Blame(2, 120, 100, 140, 0.9, off=9.0), VIBRATION],
+            "Flow keeps about 9 l/min above what is normal for this pump at this hour, and vibration rose with it.",
+        ),
+        ([Blame(0, 4.6, 1.2, 4.5, 0.9, off=-0.5)], f"Vibration keeps about 0.5 mm/s below {NORMAL}."),
+        ([Blame(0, 9.6, 1.2, 4.5, 0.9, off=2.5)], f"Vibration is 5.1 mm/s above {NORMAL}."),
+        (
+            [Blame(2, 120, 100, 140, 0.9, "sudden")],
+            "Flow moved more suddenly than is normal for this pump at this hour.",
+        ),
+        ([Blame(2, 160, 100, 140, 0.9, "sudden")], f"Flow is 20 l/min above {NORMAL}."),
+        ([Blame(2, 120, 100, 140, 0.9, "noise")], "Flow jumps about more than is normal for this pump."),
+        (
+            [Blame(5, 600, 400, 625, 0.9, "jumps"), VIBRATION],
+            "Single readings of CO2 level are far from what is normal for this pump at this hour, again and again.",
+        ),
+        (
+            [Blame(2, 120, 100, 140, 0.6, "together", 8.0), Blame(5, 600, 400, 625, 0.3, "together", -9.0)],
+            "Flow and CO2 level do not fit together as is normal for this pump at this hour.",
+        ),
+        (
+            [Blame(5, 600, 400, 625, 0.9, "together", -9.0)],
+            "CO2 level and the other sensors do not fit together as is normal for this pump at this hour.",
+        ),
         ([Blame(2, math.nan, 100, 140, 0.9)], f"Its sensors together do not fit {NORMAL}."),
         ([], f"Its sensors together do not fit {NORMAL}."),
     ],

@@ -12,6 +12,7 @@ from ...detection.config import DetectorConfig
 from ...detection.detector import Detector
 from ...detection.kernel import HABIT_STEPS, LEVEL
 from ...detection.state import DetectorState
+from ...detection.ways import Way
 from ...exceptions import ModelError
 from . import fleet
 
@@ -122,6 +123,24 @@ def test_a_step_is_seen_at_once_and_blamed_on_its_sensor(detector: Detector) -> 
     np.testing.assert_allclose(share.sum(axis=1), 1.0, atol=1e-4)
 
 
+def test_it_says_in_which_way_a_sensor_is_odd(detector: Detector) -> None:
+    rows = fleet.values(6, 20, 1000, missing=0.0)
+    wild = np.random.default_rng(1).normal(size=200)
+    rows[800:, 7, 1] += 1.0  # for good
+    rows[800:, 8, 1] += 0.8 * wild  # noisy
+    rows[800::40, 9, 1] += 6.0  # single readings
+    scores = detector.update(detector.new_state(20), fleet.block(rows))
+    way, off = scores.way.reshape(1000, 20, 4), scores.off.reshape(1000, 20, 4)
+    smoothed = (Way.MINUTES, Way.HOUR, Way.DAY)
+    settled = way[880:, 7, 1]
+    assert np.isin(settled, (*smoothed, Way.TOGETHER)).mean() > 0.9
+    assert 0.5 < np.nanmedian(off[880:, 7, 1]) < 1.2, "in the sensor's own unit"
+    assert (way[880:, 8, 1] == Way.NOISY).mean() > 0.5
+    assert (way[980:, 9, 1] == Way.JUMPY).mean() > 0.5 and way[960, 9, 1] == Way.AT_ONCE
+    has_level = np.isin(scores.way, (*smoothed, Way.TOGETHER))
+    assert (np.isfinite(scores.off) == has_level).all()
+
+
 def test_a_slow_drift_is_seen_and_not_learnt(detector: Detector) -> None:
     n = 4 * 1440
     rows = fleet.values(7, 6, n)
@@ -160,8 +179,9 @@ def test_missing_infinite_and_gappy_rows_degrade_and_never_break(detector: Detec
     block = fleet.block(rows)
     late = block.ts + np.where(block.ts >= block.ts[0] + 700 * fleet.MINUTE, 3 * 86_400_000 + 17, 0)
     scores = detector.update(detector.new_state(5), Block(block.slots, late, block.values))
-    for name in ("score", "centre", "width", "contribution"):
-        assert np.isfinite(getattr(scores, name)).all(), name
+    for name in ("score", "centre", "width", "contribution", "off"):
+        assert not np.isinf(getattr(scores, name)).any(), name
+        assert name == "off" or not np.isnan(getattr(scores, name)).any(), name
     alarm = scores.alarm.reshape(900, 5)
     assert alarm[:, :4].mean() < 0.05
     assert not alarm[-30:, 4].any()
