@@ -86,6 +86,24 @@ def detection(
     typer.echo(run(protocol, data, size, json_file, lambda line: typer.echo(line, err=True)))
 
 
+@benchmark.command("budget")
+def budget(
+    skab: Annotated[
+        Path | None,
+        typer.Option(help="Where SKAB's anomaly-free.csv is.", metavar="FOLDER", exists=True, file_okay=False),
+    ] = None,
+    cmapss: Annotated[
+        Path | None,
+        typer.Option(help="train_FD001.txt of NASA's turbofans.", metavar="FILE", exists=True, dir_okay=False),
+    ] = None,
+    json_file: JsonOption = None,
+) -> None:
+    """Count false alerts on recordings in which nothing is wrong, against a budget per 1,000 intervals."""
+    from .budget import measure
+
+    show(measure(skab, cmapss), json_file)
+
+
 @benchmark.command("cost")
 def cost(
     rows: Annotated[int, typer.Option(min=1, help="Rows judged for each number of devices.")] = 3_000_000,
