@@ -22,6 +22,11 @@ WORDS = ("new_normal", "repaired")
 REACHABLE = SCORE_LIMIT - 0.5
 
 
+HELD = 0.95
+"""An alarm holds a device's score at this part of the level at which it began: that keeps an alert open, and doesn't
+let a moment alone raise one."""
+
+
 class Detector:
     """Anomaly detector for the devices of one type.
 
@@ -264,7 +269,8 @@ class Detector:
             at.SPREAD_LOW: config.spread_low[0 if seasonal else 1],
             at.HALF_SLOW: config.slow_half_life,
             at.PERIOD_MS: len(expectation.season) // BINS_PER_DAY * 86_400_000,
-            at.HELD_SCORE: 0.0 if found is None else self.score_at(enter),
+            at.HELD_SCORE: 0.0 if found is None else self.score_at(HELD * enter),
+            at.AGAIN_SCORE: 0.0 if found is None else self.score_at(enter),
         }.items():
             constants[place] = value
         return constants

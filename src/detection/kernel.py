@@ -92,7 +92,8 @@ WORD_READINGS = 27
 CHANGE_READINGS = 28
 HALF_PEERS = 29
 SPREAD_EARLY = 30
-N_CONSTANTS = 31
+AGAIN_SCORE = 31
+N_CONSTANTS = 32
 
 # The table that turns the combined statistic into a score: knots at even steps of log2.
 KNOT_FIRST = -6.0
@@ -182,6 +183,7 @@ def advance(
     keep_noise_1 = 0.5 ** (1.0 / constants[HALF_NOISE])
     keep_peers_1 = 0.5 ** (1.0 / constants[HALF_PEERS])
     keep_alarm = 0.5 ** (1.0 / constants[HALF_ALARM])
+    one_jump = (1.0 - keep_hour_1) * JUMP_LIMIT
     value = np.empty(n_sensors, np.float64)
     own = np.empty(n_sensors, np.float64)
     base = np.empty(n_sensors, np.float64)
@@ -574,7 +576,13 @@ def advance(
                     relearn[i, s] = 0
         out_alarm[row] = alarm[i] != 0
         if alarm[i] != 0:
-            out_score[row] = max(out_score[row], constants[HELD_SCORE])
+            held_score = constants[HELD_SCORE]
+            for s in range(n_sensors):
+                # Single readings that jump again and again are past the level one by one: an alarm between them counts.
+                jumps = sensor[i, s, JUMPS]
+                if alarm[i] >> np.uint64(s) & np.uint64(1) and jumps > one_jump and jumps * units[s, JUMPY] > 1.0:
+                    held_score = constants[AGAIN_SCORE]
+            out_score[row] = max(out_score[row], held_score)
             if total == 0.0:
                 # Nothing in this row was judged: what the alarm has been about still holds.
                 held = 1e-30

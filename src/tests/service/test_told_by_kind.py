@@ -126,10 +126,10 @@ NORMAL = "what is normal for this pump station at this hour"
 GOLDEN = {
     "bias": f"Bearing temperature is 9.1 °C above {NORMAL}.",
     "calibration_step": f"Vibration is 0.50 mm/s above {NORMAL}.",
-    "cyclic": None,  # within what motor and flow do anyway: nothing is said
+    "cyclic": None,  # within what motor and flow do anyway: nothing is said, and nor is of the leak
     "drift": f"Suction pressure is 0.110 bar above {NORMAL}.",
     "intermittent": f"Discharge pressure keeps about 0.065 bar above {NORMAL}.",
-    "leak": f"Bearing temperature is 0.4 °C above {NORMAL}.",
+    "leak": None,
     "loss_of_correlation": f"Flow keeps about 13.2 m³/h above {NORMAL}.",
     "noise": f"Motor temperature is 13.4 °C below {NORMAL}.",
     "spike": f"Single readings of suction pressure are far from {NORMAL}, again and again.",
