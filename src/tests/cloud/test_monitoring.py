@@ -16,7 +16,7 @@ from ...cloud.aws import monitoring
 from ...cloud.aws.account import Account
 from ...cloud.aws.baselines import SKETCH, Baseline, _sketched, data_quality
 from ...cloud.aws.made import Made
-from ...cloud.cli import baseline, show_violations
+from ...cloud.cli_monitor import baseline, show_violations
 from ...components.command import newest_of
 from ...components.data_ingestion import read_ingested
 from ...components.workplace import Workplace
