@@ -66,7 +66,7 @@ def show_violations(
     import msgspec
 
     from .aws.account import Account
-    from .aws.monitoring import violations
+    from .aws.comparisons import violations
 
     with Account(region) as account:
         found = violations(account, watched)
@@ -77,6 +77,30 @@ def show_violations(
             typer.echo(violation.sentence)
     if found:
         raise typer.Exit(3)
+
+
+@monitor.command("alert")
+def alert(
+    watched: EndpointOption,
+    data: DataOption = None,
+    region: RegionOption = None,
+) -> None:
+    """Tell operators what the last comparison of an endpoint found, and end what an earlier one found.
+
+    For a timer, a while after each comparison. What was told already isn't told again; one that is under way changes
+    nothing.
+    """
+    from ..components.command import now_ms, workplace
+    from .aws.account import Account
+    from .aws.comparisons import last_of
+    from .aws.monitor_alerts import settle
+    from .aws.monitoring import DATA
+
+    with workplace(data) as place, Account(region) as account:
+        last = last_of(account, watched)
+        there = account.client("sagemaker").meta.region_name
+        what = settle(place.engine, there, watched, DATA, last, now_ms())
+    typer.echo(f"{watched}: {last.state or 'not compared yet'}, {what}")
 
 
 def _evidence(place: "Workplace", type_name: str) -> "tuple[Artifact, Artifact]":

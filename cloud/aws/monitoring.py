@@ -1,54 +1,32 @@
-"""Model Monitor: what an endpoint captures, when it is compared with a baseline, and what it found amiss."""
+"""Model Monitor: what an endpoint captures, and when it is compared with a baseline."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
 
-from ...exceptions import ConfigError
 from .account import Account, asking, or_undone
 from .baselines import CONSTRAINTS, STATISTICS, Baseline
 from .made import Made
 
-HOURLY = "cron(0 * ? * * *)"
-VIOLATIONS = "constraint_violations.json"
 INSIDE = "/opt/ml/processing"
 INSTANCE = "ml.m5.large"
-DATA = "DataQuality"
-
-_WORDS = {
-    "data_type_check": "is of another type than in training",
-    "completeness_check": "is missing more often than in training",
-    "baseline_drift_check": "has drifted away from what training saw",
-    "missing_column_check": "is no longer sent",
-    "extra_column_check": "was not there in training",
-    "categorical_values_check": "has values that training never saw",
-}
-
-
-class Found(msgspec.Struct, frozen=True):
-    """One violation as Model Monitor writes it."""
-
-    feature_name: str
-    constraint_check_type: str
-    description: str = ""
-
-
-class Violations(msgspec.Struct, frozen=True):
-    """The file that Model Monitor leaves where a comparison found something."""
-
-    violations: list[Found]
 
 
 @dataclass(frozen=True, slots=True)
-class Violation:
-    """What is amiss: at which endpoint, when it was looked at (ms), with which sensor, by which check; a sentence."""
+class Quality:
+    """One thing that is compared with a baseline: `kind` in AWS's words, how often, by what names."""
 
-    endpoint: str
-    at_ms: int
-    feature: str
-    check: str
-    sentence: str
+    suffix: str
+    kind: str
+    expression: str
+
+    def name_of(self, endpoint: str) -> str:
+        """Name of its job definition and schedule."""
+        return f"{endpoint[:55]}-{self.suffix}"
+
+
+DATA = Quality("data", "DataQuality", "cron(0 * ? * * *)")
+"""What an endpoint is sent, every hour."""
 
 
 def capture(made: Made) -> dict[str, object]:
@@ -70,7 +48,7 @@ def job_definition(made: Made, endpoint: str, analyzer: str) -> dict[str, object
     """
     sagemaker, place = made.sagemaker, _baseline(made, endpoint)
     return {
-        "JobDefinitionName": _name(endpoint),
+        "JobDefinitionName": DATA.name_of(endpoint),
         "DataQualityBaselineConfig": {
             "ConstraintsResource": {"S3Uri": f"{place}/{CONSTRAINTS}"},
             "StatisticsResource": {"S3Uri": f"{place}/{STATISTICS}"},
@@ -109,21 +87,19 @@ def job_definition(made: Made, endpoint: str, analyzer: str) -> dict[str, object
     }
 
 
-def schedule(endpoint: str, expression: str = HOURLY) -> dict[str, object]:
-    """What CreateMonitoringSchedule is asked: the comparison above, every hour or as `expression` says."""
+def schedule(endpoint: str, quality: Quality = DATA) -> dict[str, object]:
+    """What CreateMonitoringSchedule is asked: the comparison of that name, as often as it says."""
     return {
-        "MonitoringScheduleName": _name(endpoint),
+        "MonitoringScheduleName": quality.name_of(endpoint),
         "MonitoringScheduleConfig": {
-            "ScheduleConfig": {"ScheduleExpression": expression},
-            "MonitoringJobDefinitionName": _name(endpoint),
-            "MonitoringType": DATA,
+            "ScheduleConfig": {"ScheduleExpression": quality.expression},
+            "MonitoringJobDefinitionName": quality.name_of(endpoint),
+            "MonitoringType": quality.kind,
         },
     }
 
 
-def watch(
-    account: Account, made: Made, endpoint: str, analyzer: str, baseline: Baseline, expression: str = HOURLY
-) -> str:
+def watch(account: Account, made: Made, endpoint: str, analyzer: str, baseline: Baseline) -> str:
     """Put the baseline where the comparison finds it, and have an endpoint compared with it; return the schedule's ARN.
 
     Raises AccessError where account or bucket are another's, ConflictError where the endpoint is watched already. Where
@@ -138,54 +114,14 @@ def watch(
             account.client("s3").put_object(
                 Bucket=bucket, Key=f"{key}/{name}", Body=msgspec.json.encode(content), ExpectedBucketOwner=owner
             )
-    name = _name(endpoint)
+    name = DATA.name_of(endpoint)
     with asking(f"what endpoint {endpoint} is compared with"):
         client.create_data_quality_job_definition(**job_definition(made, endpoint, analyzer))
     with (
         or_undone(f"Job definition {name}", lambda: client.delete_data_quality_job_definition(JobDefinitionName=name)),
         asking(f"monitoring of endpoint {endpoint}"),
     ):
-        return str(client.create_monitoring_schedule(**schedule(endpoint, expression))["MonitoringScheduleArn"])
-
-
-def violations(account: Account, endpoint: str) -> list[Violation]:
-    """What the last comparison of an endpoint found, for alerts of kind `model`; empty where all was well.
-
-    Raises ConfigError where the endpoint isn't watched, or the comparison itself failed.
-    """
-    client = account.client("sagemaker")
-    with asking(f"monitoring of endpoint {endpoint}"):
-        found = client.describe_monitoring_schedule(MonitoringScheduleName=_name(endpoint))
-    last = found.get("LastMonitoringExecutionSummary") or {}
-    state = last.get("MonitoringExecutionStatus", "")
-    if state in ("Failed", "Stopped"):
-        reason = last.get("FailureReason", "AWS tells no reason")
-        raise ConfigError(f"the last comparison of endpoint {endpoint} {state.lower()}: {reason}")
-    if state != "CompletedWithViolations":
-        return []
-    with asking(f"the last comparison of endpoint {endpoint}"):
-        job = client.describe_processing_job(ProcessingJobName=last["ProcessingJobArn"].rpartition("/")[2])
-        outputs: list[Mapping[str, Mapping[str, str]]] = job["ProcessingOutputConfig"]["Outputs"]
-        bucket, _, key = outputs[0]["S3Output"]["S3Uri"].removeprefix("s3://").partition("/")
-        body = account.client("s3").get_object(Bucket=bucket, Key=f"{key.rstrip('/')}/{VIOLATIONS}")["Body"].read()
-    return list(read_violations(body, endpoint, round(last["ScheduledTime"].timestamp() * 1000)))
-
-
-def read_violations(body: bytes, endpoint: str, at_ms: int) -> Iterator[Violation]:
-    """The violations of a file of Model Monitor, a sentence each. Raises ConfigError where it is something else."""
-    try:
-        found = msgspec.json.decode(body, type=Violations)
-    except msgspec.MsgspecError as error:
-        raise ConfigError(f"{VIOLATIONS} of endpoint {endpoint} is not what Model Monitor writes: {error}") from error
-    for one in found.violations:
-        words = _WORDS.get(one.constraint_check_type, f"breaks {one.constraint_check_type}")
-        told = f" ({one.description.strip().rstrip('.')})" if one.description.strip() else ""
-        sentence = f"{one.feature_name} {words}, says Model Monitor of endpoint {endpoint}{told}"
-        yield Violation(endpoint, at_ms, one.feature_name, one.constraint_check_type, sentence)
-
-
-def _name(endpoint: str) -> str:
-    return f"{endpoint[:55]}-data"
+        return str(client.create_monitoring_schedule(**schedule(endpoint))["MonitoringScheduleArn"])
 
 
 def _baseline(made: Made, endpoint: str) -> str:

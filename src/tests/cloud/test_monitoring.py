@@ -12,7 +12,7 @@ import pytest
 import typer
 from botocore.stub import Stubber
 
-from ...cloud.aws import monitoring
+from ...cloud.aws import comparisons, monitoring
 from ...cloud.aws.account import Account
 from ...cloud.aws.baselines import SKETCH, Baseline, _sketched, data_quality
 from ...cloud.aws.made import Made
@@ -191,17 +191,17 @@ def test_violations_are_read_back_with_a_sentence_each(environment: Made, capsys
         with Stubber(account.client("sagemaker")) as stub:
             stub.add_response("describe_monitoring_schedule", summary("CompletedWithViolations"), NAMED)
             stub.add_response("describe_processing_job", compared(bucket), {"ProcessingJobName": "compare-1"})
-            first, second = monitoring.violations(account, ENDPOINT)
+            first, second = comparisons.violations(account, ENDPOINT)
             stub.add_response("describe_monitoring_schedule", summary("Completed"), NAMED)
-            assert monitoring.violations(account, ENDPOINT) == []
+            assert comparisons.violations(account, ENDPOINT) == []
             stub.add_response("describe_monitoring_schedule", summary("Failed", FailureReason="no data"), NAMED)
             with pytest.raises(ConfigError, match="the last comparison of endpoint faultwatch-pump failed: no data"):
-                monitoring.violations(account, ENDPOINT)
+                comparisons.violations(account, ENDPOINT)
             stub.add_client_error("describe_monitoring_schedule", "ResourceNotFound", "no such schedule")
             with pytest.raises(
                 ConfigError, match="monitoring of endpoint faultwatch-pump: .* there is none of that name"
             ):
-                monitoring.violations(account, ENDPOINT)
+                comparisons.violations(account, ENDPOINT)
     assert first.sentence == (
         "pressure is missing more often than in training, says Model Monitor of endpoint faultwatch-pump"
         " (Completeness requirement is not met. Expected: 99.0%. Observed: 50.0%)"
@@ -213,15 +213,15 @@ def test_violations_are_read_back_with_a_sentence_each(environment: Made, capsys
 def test_the_command_exits_with_3_where_something_is_amiss(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], moto_server: s3.Bucket
 ) -> None:
-    found = list(monitoring.read_violations(msgspec.json.encode(VIOLATIONS), ENDPOINT, 0))
-    monkeypatch.setattr(monitoring, "violations", lambda *_: found)
+    found = list(comparisons.read_violations(msgspec.json.encode(VIOLATIONS), ENDPOINT, 0))
+    monkeypatch.setattr(comparisons, "violations", lambda *_: found)
     with pytest.raises(typer.Exit) as left:
         show_violations(ENDPOINT)
     assert left.value.exit_code == 3 and capsys.readouterr().out.count("says Model Monitor") == 2
     with pytest.raises(typer.Exit):
         show_violations(ENDPOINT, as_json=True)
     assert json.loads(capsys.readouterr().out)[0]["feature"] == "pressure"
-    monkeypatch.setattr(monitoring, "violations", lambda *_: [])
+    monkeypatch.setattr(comparisons, "violations", lambda *_: [])
     show_violations(ENDPOINT)
     with pytest.raises(ConfigError, match="is not what Model Monitor writes"):
-        list(monitoring.read_violations(b"[]", ENDPOINT, 0))
+        list(comparisons.read_violations(b"[]", ENDPOINT, 0))
