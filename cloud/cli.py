@@ -152,12 +152,13 @@ def serve(
     """
     from ..logs import configure
     from ..settings import load_settings
-    from .aws.endpoint import port_of, serve_model
+    from .aws.endpoint import most_bytes_of, port_of, serve_model
     from .aws.layout import Layout
 
     settings = load_settings()
     configure(settings)
-    serve_model(Layout(settings.container_root).model, host, port_of(port))
+    most = most_bytes_of(settings.endpoint_body_bytes)
+    serve_model(Layout(settings.container_root).model, host, port_of(port), most)
 
 
 @cloud.command("batch")
