@@ -97,8 +97,14 @@ class Endpoint:
         return answered.with_columns(place=ordered["place"]).sort("place").drop("place")
 
 
-def _read(body: bytes, content_type: str, sensors: tuple[str, ...]) -> pl.DataFrame:
-    """device_key, timestamp (UTC) and sensors of a request, in its order. Raises IngestError where it can't be read."""
+def who_and_when(body: bytes, content_type: str) -> tuple[list[str], list[str | float]]:
+    """Device and timestamp of each row of a request, whatever its sensors. Raises IngestError on other bodies."""
+    devices, times, _ = _columns(body, content_type, None)
+    return devices, times
+
+
+def _columns(body: bytes, content_type: str, sensors: tuple[str, ...] | None) -> "Columns":
+    """Devices, timestamps and values of a request; of any sensors where `sensors` is None."""
     readers = {CSV: _from_csv, JSON: _from_json}
     kind = content_type.partition(";")[0].strip().lower()
     if kind not in readers:
@@ -106,6 +112,12 @@ def _read(body: bytes, content_type: str, sensors: tuple[str, ...]) -> pl.DataFr
     devices, times, values = readers[kind](body, sensors)
     if len(times) != len(devices):
         raise IngestError(f"{len(devices)} devices and {len(times)} timestamps; expected columns of equal length")
+    return devices, times, values
+
+
+def _read(body: bytes, content_type: str, sensors: tuple[str, ...]) -> pl.DataFrame:
+    """device_key, timestamp (UTC) and sensors of a request, in its order. Raises IngestError where it can't be read."""
+    devices, times, values = _columns(body, content_type, sensors)
     ts, good = parse_timestamps(times)
     if not good.all():
         wrong = times[int(np.argmin(good))]
@@ -120,7 +132,7 @@ def _read(body: bytes, content_type: str, sensors: tuple[str, ...]) -> pl.DataFr
 Columns = tuple[list[str], list[str | float], dict[str, pl.Series]]
 
 
-def _from_json(body: bytes, sensors: tuple[str, ...]) -> Columns:
+def _from_json(body: bytes, sensors: tuple[str, ...] | None) -> Columns:
     try:
         rows = msgspec.json.decode(body, type=Rows)
     except msgspec.MsgspecError as error:
@@ -136,7 +148,7 @@ def _from_json(body: bytes, sensors: tuple[str, ...]) -> Columns:
     )
 
 
-def _from_csv(body: bytes, sensors: tuple[str, ...]) -> Columns:
+def _from_csv(body: bytes, sensors: tuple[str, ...] | None) -> Columns:
     try:
         frame = pl.read_csv(io.BytesIO(body), infer_schema=False)
     except pl.exceptions.NoDataError:
@@ -157,7 +169,9 @@ def _from_csv(body: bytes, sensors: tuple[str, ...]) -> Columns:
     return frame["device_id"].to_list(), frame["timestamp"].to_list(), values.to_dict()
 
 
-def _known(names: Mapping[str, object], sensors: tuple[str, ...]) -> None:
+def _known(names: Mapping[str, object], sensors: tuple[str, ...] | None) -> None:
+    if sensors is None:
+        return
     unknown = sorted(set(names) - set(sensors))
     if unknown or not names:
         raise IngestError(f"sensors {', '.join(unknown) or 'none'}; the model knows {', '.join(sensors)}")
