@@ -6,20 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..components.command import DataOption, now_ms
+from .cli_monitor import monitor
+from .options import MadeOption, PackageOption, RegionOption, TypeOption
 
 if TYPE_CHECKING:
-    from ..components.artifact import Artifact
-    from ..components.workplace import Workplace
     from .aws.account import Account
     from .aws.made import Made
 
 cloud = typer.Typer(no_args_is_help=True, help="Train, serve and watch models on AWS SageMaker.")
-
-MadeOption = Annotated[
-    Path,
-    typer.Option("--made", help="What `terraform output -json faultwatch` says of the environment.", metavar="FILE"),
-]
-RegionOption = Annotated[str | None, typer.Option(help="Region of AWS. Default: that of AWS_REGION or the profile.")]
+cloud.add_typer(monitor, name="monitor")
 
 
 @cloud.command("pipeline")
@@ -82,7 +77,7 @@ def pipeline(
 @cloud.command("step")
 def step(
     name: Annotated[str, typer.Argument(help="Step of the pipeline.", metavar="STEP")],
-    type_name: Annotated[str, typer.Option("--type", help="The device type.", metavar="NAME")],
+    type_name: TypeOption,
     pipeline_name: Annotated[str, typer.Option("--pipeline", help="The pipeline.", metavar="NAME")] = "training",
     changes: Annotated[
         list[str] | None, typer.Option("--set", help="A field of the step's config.", metavar="FIELD=VALUE")
@@ -157,22 +152,21 @@ def serve(
     """
     from ..logs import configure
     from ..settings import load_settings
-    from .aws.endpoint import port_of, serve_model
+    from .aws.endpoint import most_bytes_of, port_of, serve_model
     from .aws.layout import Layout
 
     settings = load_settings()
     configure(settings)
-    serve_model(Layout(settings.container_root).model, host, port_of(port))
+    most = most_bytes_of(settings.endpoint_body_bytes)
+    serve_model(Layout(settings.container_root).model, host, port_of(port), most)
 
 
 @cloud.command("batch")
 def batch(
     made: MadeOption,
     source: Annotated[str, typer.Option("--input", help="CSV files to score.", metavar="s3://BUCKET/PREFIX")],
-    type_name: Annotated[str, typer.Option("--type", help="The device type.", metavar="NAME")],
-    package: Annotated[
-        str | None, typer.Option("--model", help="ARN of a registered model. Default: the newest approved one.")
-    ] = None,
+    type_name: TypeOption,
+    package: PackageOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what AWS would be asked, change nothing.")] = False,
     region: RegionOption = None,
 ) -> None:
@@ -185,10 +179,11 @@ def batch(
     from .aws import batch as transforms
     from .aws.account import Account
     from .aws.made import read_made
+    from .aws.registry import newest_approved
 
     environment = read_made(made)
     with Account(region) as account:
-        chosen = package or transforms.newest_approved(account, environment, type_name)
+        chosen = package or newest_approved(account, environment, type_name)
         if dry_run:
             asked = transforms.requests(environment, chosen, source, now_ms())
             typer.echo(msgspec.json.format(msgspec.json.encode(asked), indent=2).decode())
@@ -201,17 +196,15 @@ def batch(
 def endpoint(
     made: MadeOption,
     name: Annotated[str, typer.Option(help="Name of the endpoint.")],
-    type_name: Annotated[str, typer.Option("--type", help="The device type.", metavar="NAME")],
-    package: Annotated[
-        str | None, typer.Option("--model", help="ARN of a registered model. Default: the newest approved one.")
-    ] = None,
+    type_name: TypeOption,
+    package: PackageOption = None,
     region: RegionOption = None,
 ) -> None:
     """Have a registered model answer over HTTPS, on a machine that costs until the endpoint is deleted."""
     from .aws.account import Account
-    from .aws.batch import newest_approved
     from .aws.endpoints import create
     from .aws.made import read_made
+    from .aws.registry import newest_approved
 
     environment = read_made(made)
     with Account(region) as account:
@@ -219,78 +212,39 @@ def endpoint(
         typer.echo(f"made: {create(account, environment, name, chosen)}")
 
 
-monitor = typer.Typer(no_args_is_help=True, help="Have an endpoint's readings compared with what training saw.")
-cloud.add_typer(monitor, name="monitor")
-EndpointOption = Annotated[str, typer.Option("--endpoint", help="Name of the endpoint.", metavar="NAME")]
-
-
-@monitor.command("baseline")
-def baseline(
-    out: Annotated[Path, typer.Option(help="Folder to write to.", metavar="DIR")],
-    type_name: Annotated[str, typer.Option("--type", help="The device type.", metavar="NAME")],
-    data: DataOption = None,
-) -> None:
-    """Write statistics.json and constraints.json of the newest snapshot and evaluation, for Model Monitor."""
-    from ..components.command import workplace
-    from .aws.baselines import data_quality, model_quality
-
-    with workplace(data) as place:
-        snapshot, evaluation = _evidence(place, type_name)
-        data_quality(place, snapshot).write(out / "data")
-        model_quality(evaluation).write(out / "model")
-    typer.echo(f"written: {out / 'data'}, {out / 'model'}")
-
-
-@monitor.command("start")
-def start_monitoring(
+@cloud.command("pull")
+def pull(
     made: MadeOption,
-    watched: EndpointOption,
-    analyzer: Annotated[str, typer.Option(help="AWS's image of Model Monitor in your region.", metavar="IMAGE")],
-    type_name: Annotated[str, typer.Option("--type", help="The device type.", metavar="NAME")],
+    type_name: TypeOption,
+    package: PackageOption = None,
+    shadow: Annotated[float, typer.Option(help="Watch it as challenger for so many hours first.", min=0)] = 0.0,
+    warm_days: Annotated[
+        float,
+        typer.Option(help="Let it live through so many days of every device first; 0 swaps it in at once.", min=0),
+    ] = 14.0,
     data: DataOption = None,
     region: RegionOption = None,
 ) -> None:
-    """Compare what an endpoint is sent with what training saw, every hour."""
+    """Have a model served here that was approved in SageMaker: fetch it, check it, give it the next version.
+
+    A running service takes it up within seconds, as it does what is trained here; `faultwatch lineage` says where it
+    came from, `faultwatch models rollback` goes back.
+    """
     from ..components.command import workplace
+    from ..components.model_pusher import PusherConfig
+    from ..pipelines.cli_models import tell_served
+    from .aws import registry
     from .aws.account import Account
-    from .aws.baselines import data_quality
     from .aws.made import read_made
-    from .aws.monitoring import watch
+    from .aws.pulling import pull as pulled
 
     environment = read_made(made)
     with workplace(data) as place, Account(region) as account:
-        snapshot, _ = _evidence(place, type_name)
-        arn = watch(account, environment, watched, analyzer, data_quality(place, snapshot))
-    typer.echo(f"watched: {arn}")
-
-
-@monitor.command("violations")
-def show_violations(
-    watched: EndpointOption,
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")] = False,
-    region: RegionOption = None,
-) -> None:
-    """Show what the last comparison of an endpoint found; exit code 3 where it found something."""
-    import msgspec
-
-    from .aws.account import Account
-    from .aws.monitoring import violations
-
-    with Account(region) as account:
-        found = violations(account, watched)
-    if as_json:
-        typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
-    else:
-        for violation in found:
-            typer.echo(violation.sentence)
-    if found:
-        raise typer.Exit(3)
-
-
-def _evidence(place: "Workplace", type_name: str) -> "tuple[Artifact, Artifact]":
-    """The newest snapshot and the newest evaluation of a type."""
-    from ..components.command import newest_of
-
-    ((type_id, _),) = place.types(type_name)
-    made = newest_of(place, type_id, "data_ingestion", "model_evaluation")
-    return made["data_ingestion"], made["model_evaluation"]
+        account.must_be(environment.sagemaker.account)
+        ((type_id, _),) = place.types(type_name)
+        arn = package or registry.newest_approved(account, environment, type_name)
+        found = registry.describe(account, environment, arn)
+        config = PusherConfig(shadow_hours=shadow, warm_days=warm_days)
+        run, pushed = pulled(account, environment, place, type_id, found, config, now_ms)
+        typer.echo(f"pulled: {found.name} as {type_name}@{pushed.version}, run {run.id}")
+        tell_served(place, type_id, pushed.version, pushed.command)

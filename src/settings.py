@@ -265,6 +265,13 @@ class Settings(BaseSettings):
         json_schema_extra={"expected": "a name or an ARN"},
     )
 
+    endpoint_body_bytes: Annotated[ByteSize | None, BYTES] = Field(
+        default=None,
+        ge=1024,
+        description="Largest request that an endpoint's container takes (`faultwatch cloud serve`); where it isn't set,"
+        " what SageMaker says of a batch, else 25 MiB, which is what it passes on to an endpoint.",
+    )
+
     # What it says about itself.
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe message that is logged."

@@ -1,5 +1,5 @@
 """What Model Monitor compares captured readings with: statistics.json and constraints.json in its documented format,
-from the snapshot that training learnt from and from the evaluation.
+from the snapshot that training learnt from and judged on.
 
 The format: "Schema for Statistics" and "Schema for Constraints" in SageMaker's documentation; `0.0` is its version.
 """
@@ -17,9 +17,12 @@ from ...components.artifact import Artifact
 from ...components.data_ingestion import read_ingested
 from ...components.data_ingestion.ingestion import training_rows
 from ...components.data_transformation.transformation import with_sensors
-from ...components.model_evaluation.evaluation import read_report
+from ...components.model_evaluation.trial import reported
+from ...components.replaying import DeviceRows, within_faults
 from ...components.workplace import Workplace
+from ...detection.detector import Detector
 from ...exceptions import ModelError
+from ...pipelines.prediction import score_rows
 
 STATISTICS, CONSTRAINTS = "statistics.json", "constraints.json"
 VERSION = 0.0
@@ -84,27 +87,51 @@ def data_quality(place: Workplace, snapshot: Artifact) -> Baseline:
     )
 
 
-def model_quality(evaluation: Artifact) -> Baseline:
-    """The baseline of the model: the share of faults that it caught when it was judged, as recall.
+def model_quality(place: Workplace, snapshot: Artifact, model: Artifact) -> Baseline:
+    """The baseline of the model: what it said of the rows on which it was judged, beside what fault reports say.
 
-    Raises ModelError where it was judged on no fault.
+    By rows, as Model Monitor counts, and without peers, as an endpoint answers. Raises ModelError where no reported
+    fault is among them, StorageError where the lake has lost rows.
     """
-    report = read_report(evaluation)
-    caught = report.challenger_figures.get("probes_caught")
-    if caught is None:
-        raise ModelError(f"the evaluation in {evaluation.path} caught and missed no fault; judge it with more devices")
+    ingested, detector = read_ingested(snapshot), Detector.load(model.path)
+    sensors, split = detector.sensor_names_, ingested.split
+    columns = ["device_key", "timestamp", *ingested.device_type.sensor_names]
+    frame = pl.concat(place.lake.snapshot_chunks(ingested.sample, columns=columns))
+    if split.cut_ms != split.judged_ms:
+        frame = frame.filter(pl.col("device_key").is_in(split.held_out))
+    rows = DeviceRows.of(frame.sort("device_key", "timestamp"), sensors, {})
+    faulty = within_faults(rows.slots.astype(np.int64), rows.ts, rows.keys, reported(ingested.labels), 0)[
+        rows.ts >= split.judged_ms
+    ]
+    if not faulty.any():
+        raise ModelError(
+            f"no reported fault is among the {len(faulty):,} readings on which the model in {model.path} was judged;"
+            " report faults (docs/how-to/report-faults.md) and train again"
+        )
+    said = score_rows(detector, rows, split.judged_ms)["odd"].to_numpy()
+    return _of_verdicts(said, faulty)
+
+
+def _of_verdicts(said: npt.NDArray[np.bool_], faulty: npt.NDArray[np.bool_]) -> Baseline:
+    """Counts and shares of a classifier of two classes."""
+    caught, missed = int((said & faulty).sum()), int((~said & faulty).sum())
+    false, quiet = int((said & ~faulty).sum()), int((~said & ~faulty).sum())
+    shares = {
+        "recall": caught / (caught + missed),
+        "false_positive_rate": false / max(false + quiet, 1),
+        "precision": caught / max(caught + false, 1),
+        "accuracy": (caught + quiet) / len(said),
+    }
+    matrix: Json = {"0": {"0": quiet, "1": false}, "1": {"0": missed, "1": caught}}
+    metrics: dict[str, Json] = {"confusion_matrix": matrix}
+    metrics |= {name: {"value": share, "standard_deviation": "NaN"} for name, share in shares.items()}
+    limits = {"recall": "LessThanThreshold", "false_positive_rate": "GreaterThanThreshold"}
+    constraints: Json = {
+        name: {"threshold": shares[name], "comparison_operator": operator} for name, operator in limits.items()
+    }
     return Baseline(
-        {
-            "version": VERSION,
-            "dataset": {"item_count": report.judged_rows},
-            "binary_classification_metrics": {"recall": {"value": caught, "standard_deviation": "NaN"}},
-        },
-        {
-            "version": VERSION,
-            "binary_classification_constraints": {
-                "recall": {"threshold": caught, "comparison_operator": "LessThanThreshold"}
-            },
-        },
+        {"version": VERSION, "dataset": {"item_count": len(said)}, "binary_classification_metrics": metrics},
+        {"version": VERSION, "binary_classification_constraints": constraints},
     )
 
 

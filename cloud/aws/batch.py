@@ -12,26 +12,6 @@ MOST_MB = 100
 """The largest file, as SageMaker limits it; a file is one request, since a device's level settles on its own rows."""
 
 
-def newest_approved(account: Account, made: Made, type_name: str) -> str:
-    """ARN of the newest approved model of a device type. Raises ConfigError where there is none."""
-    group, wanted = made.sagemaker.model_package_group, f"Device type: {type_name}"
-    with asking(f"models of group {group}"):
-        pages = account.client("sagemaker").get_paginator("list_model_packages")
-        found = [
-            package
-            for page in pages.paginate(ModelPackageGroupName=group, ModelApprovalStatus="Approved")
-            for package in page["ModelPackageSummaryList"]
-            if package.get("ModelPackageDescription") == wanted
-            and package.get("ModelApprovalStatus", "Approved") == "Approved"
-        ]
-    if not found:
-        raise ConfigError(
-            f"group {group!r} has no approved model of device type {type_name!r}; `faultwatch cloud pipeline --start`"
-            " trains one, and somebody approves it in SageMaker"
-        )
-    return str(max(found, key=lambda package: package["CreationTime"])["ModelPackageArn"])
-
-
 def model_request(made: Made, name: str, package: str) -> dict[str, object]:
     """What CreateModel is asked: a registered model, in the network of jobs."""
     sagemaker = made.sagemaker

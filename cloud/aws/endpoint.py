@@ -30,6 +30,13 @@ log = structlog.get_logger(__name__)
 
 PORT = 8080
 PORT_VARIABLE = "SAGEMAKER_BIND_TO_PORT"
+MOST_BYTES = 25 << 20
+"""The largest request that SageMaker passes on to an endpoint, 25 MB, and a little."""
+
+MOST_VARIABLE = "SAGEMAKER_MAX_PAYLOAD_IN_MB"
+"""What SageMaker tells the container of a batch transform that its requests have at most."""
+
+DROP_S = 10.0
 CSV, JSON = "text/csv", "application/json"
 ANSWERED = ("score", "threshold", "odd", "learning", "blamed")
 BEFORE_ALL = -(1 << 62)
@@ -47,6 +54,16 @@ class NotSupported(IngestError):
     """A content type that isn't spoken here."""
 
     status = 415
+
+
+class TooLarge(IngestError):
+    """A body of more bytes than are taken."""
+
+    status = 413
+
+
+class Gone(IngestError):
+    """The sender left before its request was whole."""
 
 
 class Endpoint:
@@ -80,8 +97,14 @@ class Endpoint:
         return answered.with_columns(place=ordered["place"]).sort("place").drop("place")
 
 
-def _read(body: bytes, content_type: str, sensors: tuple[str, ...]) -> pl.DataFrame:
-    """device_key, timestamp (UTC) and sensors of a request, in its order. Raises IngestError where it can't be read."""
+def who_and_when(body: bytes, content_type: str) -> tuple[list[str], list[str | float]]:
+    """Device and timestamp of each row of a request, whatever its sensors. Raises IngestError on other bodies."""
+    devices, times, _ = _columns(body, content_type, None)
+    return devices, times
+
+
+def _columns(body: bytes, content_type: str, sensors: tuple[str, ...] | None) -> "Columns":
+    """Devices, timestamps and values of a request; of any sensors where `sensors` is None."""
     readers = {CSV: _from_csv, JSON: _from_json}
     kind = content_type.partition(";")[0].strip().lower()
     if kind not in readers:
@@ -89,6 +112,12 @@ def _read(body: bytes, content_type: str, sensors: tuple[str, ...]) -> pl.DataFr
     devices, times, values = readers[kind](body, sensors)
     if len(times) != len(devices):
         raise IngestError(f"{len(devices)} devices and {len(times)} timestamps; expected columns of equal length")
+    return devices, times, values
+
+
+def _read(body: bytes, content_type: str, sensors: tuple[str, ...]) -> pl.DataFrame:
+    """device_key, timestamp (UTC) and sensors of a request, in its order. Raises IngestError where it can't be read."""
+    devices, times, values = _columns(body, content_type, sensors)
     ts, good = parse_timestamps(times)
     if not good.all():
         wrong = times[int(np.argmin(good))]
@@ -103,7 +132,7 @@ def _read(body: bytes, content_type: str, sensors: tuple[str, ...]) -> pl.DataFr
 Columns = tuple[list[str], list[str | float], dict[str, pl.Series]]
 
 
-def _from_json(body: bytes, sensors: tuple[str, ...]) -> Columns:
+def _from_json(body: bytes, sensors: tuple[str, ...] | None) -> Columns:
     try:
         rows = msgspec.json.decode(body, type=Rows)
     except msgspec.MsgspecError as error:
@@ -119,7 +148,7 @@ def _from_json(body: bytes, sensors: tuple[str, ...]) -> Columns:
     )
 
 
-def _from_csv(body: bytes, sensors: tuple[str, ...]) -> Columns:
+def _from_csv(body: bytes, sensors: tuple[str, ...] | None) -> Columns:
     try:
         frame = pl.read_csv(io.BytesIO(body), infer_schema=False)
     except pl.exceptions.NoDataError:
@@ -140,7 +169,9 @@ def _from_csv(body: bytes, sensors: tuple[str, ...]) -> Columns:
     return frame["device_id"].to_list(), frame["timestamp"].to_list(), values.to_dict()
 
 
-def _known(names: Mapping[str, object], sensors: tuple[str, ...]) -> None:
+def _known(names: Mapping[str, object], sensors: tuple[str, ...] | None) -> None:
+    if sensors is None:
+        return
     unknown = sorted(set(names) - set(sensors))
     if unknown or not names:
         raise IngestError(f"sensors {', '.join(unknown) or 'none'}; the model knows {', '.join(sensors)}")
@@ -157,8 +188,11 @@ def _written(answer: pl.DataFrame, accept: str, asked_in: str) -> tuple[str, byt
     return CSV, answer.write_csv(include_header=False, float_precision=6).encode()
 
 
-def app_of(endpoint: Endpoint) -> "ASGIApp":
-    """The two paths as an application; errors are JSON with what was received and expected."""
+def app_of(endpoint: Endpoint, most_bytes: int = MOST_BYTES) -> "ASGIApp":
+    """The two paths as an application; errors are JSON with what was received and expected.
+
+    A body of more than `most_bytes` is refused, and never held.
+    """
 
     async def app(scope: "Scope", receive: "Receive", send: "Send") -> None:
         if scope["type"] != "http":
@@ -169,10 +203,12 @@ def app_of(endpoint: Endpoint) -> "ASGIApp":
         if asked != ("POST", "/invocations"):
             return await _send(send, 404, JSON, _problem(f"{asked[0]} {asked[1]}; expected POST /invocations"))
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        body = await _body(receive)
+        content_type, body = headers.get("content-type", ""), b""
         try:
-            content_type = headers.get("content-type", "")
+            body = await _body(receive, headers.get("content-length", ""), most_bytes)
             answer = await asyncio.to_thread(endpoint.score, body, content_type)
+        except Gone:
+            return
         except FaultwatchError as error:
             return await _send(send, error.status, JSON, _problem(str(error)))
         except Exception:
@@ -188,13 +224,39 @@ def _problem(detail: str) -> bytes:
     return msgspec.json.encode({"detail": detail})
 
 
-async def _body(receive: "Receive") -> bytes:
-    parts = []
-    while True:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
+async def _body(receive: "Receive", declared: str, most_bytes: int) -> bytes:
+    """A body as a whole. Raises TooLarge where it says that it is, or turns out to be; Gone where it breaks off.
+
+    What is left of one that is too large is dropped as it comes: a sender that is still at it wouldn't read the answer.
+    """
+    parts, size, more = [], 0, True
+    if not (declared.isdecimal() and int(declared) > most_bytes):
+        while more and size <= most_bytes:
+            part, more = await _part(receive)
+            size += len(part)
+            parts.append(part)
+        if size <= most_bytes:
             return b"".join(parts)
+    parts.clear()
+    try:
+        async with asyncio.timeout(DROP_S):
+            while more:
+                _, more = await _part(receive)
+    except TimeoutError:
+        log.warning("endpoint.sender_goes_on", bytes=size)
+    length = f"{int(declared):,} bytes" if declared.isdecimal() else "more bytes"
+    raise TooLarge(
+        f"the body has {length}; at most {most_bytes:,} are taken: send fewer rows in a request, or have"
+        " files scored by `faultwatch cloud batch`"
+    )
+
+
+async def _part(receive: "Receive") -> tuple[bytes, bool]:
+    """The next part of a body, and whether there are more."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise Gone("the sender left")
+    return message.get("body", b""), bool(message.get("more_body"))
 
 
 async def _send(send: "Send", status: int, kind: str, body: bytes) -> None:
@@ -216,11 +278,24 @@ def port_of(asked: int | None) -> int:
     return int(named)
 
 
-def serve_model(model: Path, host: str, port: int) -> None:
+def most_bytes_of(asked: int | None) -> int:
+    """The largest body that is taken: as asked for, as SageMaker says of a batch, or the 25 MB that it passes on.
+
+    Raises ConfigError where what SageMaker says is no size.
+    """
+    named = os.environ.get(MOST_VARIABLE, "")
+    if asked is not None or not named:
+        return MOST_BYTES if asked is None else asked
+    if not named.isdecimal() or not int(named):
+        raise ConfigError(f"{MOST_VARIABLE} is {named!r}; expected a number of megabytes")
+    return int(named) << 20
+
+
+def serve_model(model: Path, host: str, port: int, most_bytes: int) -> None:
     """Answer until SIGTERM. Raises ConfigError where there is no model."""
     import uvicorn
 
-    app = app_of(Endpoint(model))
+    app = app_of(Endpoint(model), most_bytes)
     log.info("endpoint.starting", host=host, port=port, model=str(model))
     config = uvicorn.Config(
         app, host=host, port=port, lifespan="off", log_config=None, access_log=False, server_header=False

@@ -1,54 +1,40 @@
-"""Model Monitor: what an endpoint captures, when it is compared with a baseline, and what it found amiss."""
+"""Model Monitor: what an endpoint captures, and when it is compared with a baseline."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
 
-from ...exceptions import ConfigError
 from .account import Account, asking, or_undone
 from .baselines import CONSTRAINTS, STATISTICS, Baseline
 from .made import Made
 
-HOURLY = "cron(0 * ? * * *)"
-VIOLATIONS = "constraint_violations.json"
 INSIDE = "/opt/ml/processing"
 INSTANCE = "ml.m5.large"
-DATA = "DataQuality"
-
-_WORDS = {
-    "data_type_check": "is of another type than in training",
-    "completeness_check": "is missing more often than in training",
-    "baseline_drift_check": "has drifted away from what training saw",
-    "missing_column_check": "is no longer sent",
-    "extra_column_check": "was not there in training",
-    "categorical_values_check": "has values that training never saw",
-}
-
-
-class Found(msgspec.Struct, frozen=True):
-    """One violation as Model Monitor writes it."""
-
-    feature_name: str
-    constraint_check_type: str
-    description: str = ""
-
-
-class Violations(msgspec.Struct, frozen=True):
-    """The file that Model Monitor leaves where a comparison found something."""
-
-    violations: list[Found]
 
 
 @dataclass(frozen=True, slots=True)
-class Violation:
-    """What is amiss: at which endpoint, when it was looked at (ms), with which sensor, by which check; a sentence."""
+class Quality:
+    """One thing that is compared with a baseline: `kind` in AWS's words, how often, by what names."""
 
-    endpoint: str
-    at_ms: int
-    feature: str
-    check: str
-    sentence: str
+    suffix: str
+    kind: str
+    expression: str
+
+    def name_of(self, endpoint: str) -> str:
+        """Name of its job definition and schedule."""
+        return f"{endpoint[:55]}-{self.suffix}"
+
+
+DATA = Quality("data", "DataQuality", "cron(0 * ? * * *)")
+"""What an endpoint is sent, every hour."""
+
+MODEL = Quality("model", "ModelQuality", "cron(0 0 ? * * *)")
+"""What it answered on the day before the last, each midnight (UTC), with what fault reports say: they come late."""
+
+ODD = "2"
+"""The column of an answer in CSV, from 0, that says whether a row is odd."""
+
+READING_ENDPOINT = f"{INSIDE}/input/endpoint"
 
 
 def capture(made: Made) -> dict[str, object]:
@@ -68,29 +54,67 @@ def job_definition(made: Made, endpoint: str, analyzer: str) -> dict[str, object
 
     `analyzer` is AWS's image of Model Monitor in the region.
     """
-    sagemaker, place = made.sagemaker, _baseline(made, endpoint)
+    place = _baseline(made, endpoint, DATA)
     return {
-        "JobDefinitionName": _name(endpoint),
+        "JobDefinitionName": DATA.name_of(endpoint),
         "DataQualityBaselineConfig": {
             "ConstraintsResource": {"S3Uri": f"{place}/{CONSTRAINTS}"},
             "StatisticsResource": {"S3Uri": f"{place}/{STATISTICS}"},
         },
         "DataQualityAppSpecification": {"ImageUri": analyzer},
         "DataQualityJobInput": {
-            "EndpointInput": {"EndpointName": endpoint, "LocalPath": f"{INSIDE}/input/endpoint", "S3InputMode": "File"}
+            "EndpointInput": {"EndpointName": endpoint, "LocalPath": READING_ENDPOINT, "S3InputMode": "File"}
         },
-        "DataQualityJobOutputConfig": {
-            "MonitoringOutputs": [
-                {
-                    "S3Output": {
-                        "S3Uri": f"s3://{made.buckets.predictions}/monitored/{endpoint}",
-                        "LocalPath": f"{INSIDE}/output",
-                        "S3UploadMode": "EndOfJob",
-                    }
-                }
-            ],
-            "KmsKeyId": sagemaker.kms_key_arn,
+        "DataQualityJobOutputConfig": _output(made, endpoint),
+        **_work(made),
+    }
+
+
+def model_job_definition(made: Made, endpoint: str, analyzer: str) -> dict[str, object]:
+    """What CreateModelQualityJobDefinition is asked: compare what an endpoint answered with what fault reports say.
+
+    `ground_truth.write_day` writes those.
+    """
+    return {
+        "JobDefinitionName": MODEL.name_of(endpoint),
+        "ModelQualityBaselineConfig": {
+            "ConstraintsResource": {"S3Uri": f"{_baseline(made, endpoint, MODEL)}/{CONSTRAINTS}"},
         },
+        "ModelQualityAppSpecification": {"ImageUri": analyzer, "ProblemType": "BinaryClassification"},
+        "ModelQualityJobInput": {
+            "EndpointInput": {
+                "EndpointName": endpoint,
+                "LocalPath": READING_ENDPOINT,
+                "S3InputMode": "File",
+                "InferenceAttribute": ODD,
+                "StartTimeOffset": "-P2D",
+                "EndTimeOffset": "-P1D",
+            },
+            "GroundTruthS3Input": {"S3Uri": truth_of(made, endpoint)},
+        },
+        "ModelQualityJobOutputConfig": _output(made, f"{endpoint}-model"),
+        **_work(made),
+    }
+
+
+def truth_of(made: Made, endpoint: str) -> str:
+    """Where the truth about what an endpoint was asked is."""
+    return f"s3://{made.buckets.predictions}/truth/{endpoint}"
+
+
+def _output(made: Made, name: str) -> dict[str, object]:
+    output = {
+        "S3Uri": f"s3://{made.buckets.predictions}/monitored/{name}",
+        "LocalPath": f"{INSIDE}/output",
+        "S3UploadMode": "EndOfJob",
+    }
+    return {"MonitoringOutputs": [{"S3Output": output}], "KmsKeyId": made.sagemaker.kms_key_arn}
+
+
+def _work(made: Made) -> dict[str, object]:
+    """Machine, network and role of a comparison."""
+    sagemaker = made.sagemaker
+    return {
         "JobResources": {
             "ClusterConfig": {
                 "InstanceCount": 1,
@@ -109,20 +133,20 @@ def job_definition(made: Made, endpoint: str, analyzer: str) -> dict[str, object
     }
 
 
-def schedule(endpoint: str, expression: str = HOURLY) -> dict[str, object]:
-    """What CreateMonitoringSchedule is asked: the comparison above, every hour or as `expression` says."""
+def schedule(endpoint: str, quality: Quality = DATA) -> dict[str, object]:
+    """What CreateMonitoringSchedule is asked: the comparison of that name, as often as it says."""
     return {
-        "MonitoringScheduleName": _name(endpoint),
+        "MonitoringScheduleName": quality.name_of(endpoint),
         "MonitoringScheduleConfig": {
-            "ScheduleConfig": {"ScheduleExpression": expression},
-            "MonitoringJobDefinitionName": _name(endpoint),
-            "MonitoringType": DATA,
+            "ScheduleConfig": {"ScheduleExpression": quality.expression},
+            "MonitoringJobDefinitionName": quality.name_of(endpoint),
+            "MonitoringType": quality.kind,
         },
     }
 
 
 def watch(
-    account: Account, made: Made, endpoint: str, analyzer: str, baseline: Baseline, expression: str = HOURLY
+    account: Account, made: Made, endpoint: str, analyzer: str, baseline: Baseline, quality: Quality = DATA
 ) -> str:
     """Put the baseline where the comparison finds it, and have an endpoint compared with it; return the schedule's ARN.
 
@@ -132,61 +156,33 @@ def watch(
     account.must_be(made.sagemaker.account)
     account.must_own(made.buckets.models, made.sagemaker.account)
     client, owner = account.client("sagemaker"), made.sagemaker.account
-    bucket, _, key = _baseline(made, endpoint).removeprefix("s3://").partition("/")
+    bucket, _, key = _baseline(made, endpoint, quality).removeprefix("s3://").partition("/")
     with asking(f"bucket {bucket}"):
         for name, content in ((CONSTRAINTS, baseline.constraints), (STATISTICS, baseline.statistics)):
             account.client("s3").put_object(
                 Bucket=bucket, Key=f"{key}/{name}", Body=msgspec.json.encode(content), ExpectedBucketOwner=owner
             )
-    name = _name(endpoint)
+    name = quality.name_of(endpoint)
+    create, delete, asked = {
+        DATA: (
+            client.create_data_quality_job_definition,
+            client.delete_data_quality_job_definition,
+            job_definition,
+        ),
+        MODEL: (
+            client.create_model_quality_job_definition,
+            client.delete_model_quality_job_definition,
+            model_job_definition,
+        ),
+    }[quality]
     with asking(f"what endpoint {endpoint} is compared with"):
-        client.create_data_quality_job_definition(**job_definition(made, endpoint, analyzer))
+        create(**asked(made, endpoint, analyzer))
     with (
-        or_undone(f"Job definition {name}", lambda: client.delete_data_quality_job_definition(JobDefinitionName=name)),
+        or_undone(f"Job definition {name}", lambda: delete(JobDefinitionName=name)),
         asking(f"monitoring of endpoint {endpoint}"),
     ):
-        return str(client.create_monitoring_schedule(**schedule(endpoint, expression))["MonitoringScheduleArn"])
+        return str(client.create_monitoring_schedule(**schedule(endpoint, quality))["MonitoringScheduleArn"])
 
 
-def violations(account: Account, endpoint: str) -> list[Violation]:
-    """What the last comparison of an endpoint found, for alerts of kind `model`; empty where all was well.
-
-    Raises ConfigError where the endpoint isn't watched, or the comparison itself failed.
-    """
-    client = account.client("sagemaker")
-    with asking(f"monitoring of endpoint {endpoint}"):
-        found = client.describe_monitoring_schedule(MonitoringScheduleName=_name(endpoint))
-    last = found.get("LastMonitoringExecutionSummary") or {}
-    state = last.get("MonitoringExecutionStatus", "")
-    if state in ("Failed", "Stopped"):
-        reason = last.get("FailureReason", "AWS tells no reason")
-        raise ConfigError(f"the last comparison of endpoint {endpoint} {state.lower()}: {reason}")
-    if state != "CompletedWithViolations":
-        return []
-    with asking(f"the last comparison of endpoint {endpoint}"):
-        job = client.describe_processing_job(ProcessingJobName=last["ProcessingJobArn"].rpartition("/")[2])
-        outputs: list[Mapping[str, Mapping[str, str]]] = job["ProcessingOutputConfig"]["Outputs"]
-        bucket, _, key = outputs[0]["S3Output"]["S3Uri"].removeprefix("s3://").partition("/")
-        body = account.client("s3").get_object(Bucket=bucket, Key=f"{key.rstrip('/')}/{VIOLATIONS}")["Body"].read()
-    return list(read_violations(body, endpoint, round(last["ScheduledTime"].timestamp() * 1000)))
-
-
-def read_violations(body: bytes, endpoint: str, at_ms: int) -> Iterator[Violation]:
-    """The violations of a file of Model Monitor, a sentence each. Raises ConfigError where it is something else."""
-    try:
-        found = msgspec.json.decode(body, type=Violations)
-    except msgspec.MsgspecError as error:
-        raise ConfigError(f"{VIOLATIONS} of endpoint {endpoint} is not what Model Monitor writes: {error}") from error
-    for one in found.violations:
-        words = _WORDS.get(one.constraint_check_type, f"breaks {one.constraint_check_type}")
-        told = f" ({one.description.strip().rstrip('.')})" if one.description.strip() else ""
-        sentence = f"{one.feature_name} {words}, says Model Monitor of endpoint {endpoint}{told}"
-        yield Violation(endpoint, at_ms, one.feature_name, one.constraint_check_type, sentence)
-
-
-def _name(endpoint: str) -> str:
-    return f"{endpoint[:55]}-data"
-
-
-def _baseline(made: Made, endpoint: str) -> str:
-    return f"s3://{made.buckets.models}/baselines/{endpoint}"
+def _baseline(made: Made, endpoint: str, quality: Quality) -> str:
+    return f"s3://{made.buckets.models}/baselines/{endpoint}/{quality.suffix}"

@@ -91,6 +91,24 @@ def make(
     return artifact
 
 
+def take_in(parent: Path, folder: Path) -> Artifact:
+    """Move an artifact that was made elsewhere to `parent`/<first digits of its hash>; one that is there stays.
+
+    Raises what `read` raises, and StorageError where it can't be moved.
+    """
+    artifact = read(folder)
+    kept = parent / artifact.hash[:NAME_LENGTH]
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        if not kept.exists():
+            os.replace(folder, kept)
+    except OSError as error:
+        raise StorageError(
+            f"{artifact.component} can't be kept below {parent}: {error.strerror}; free space"
+        ) from error
+    return read(kept)
+
+
 def read(folder: Path) -> Artifact:
     """Read an artifact and check that its files are those it was made with.
 

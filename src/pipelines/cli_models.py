@@ -10,7 +10,6 @@ from ..components.command import DataOption, TypeOption, now_ms, workplace
 
 if TYPE_CHECKING:
     from ..components.workplace import Workplace
-    from ..fleet.model_versions import ModelVersion
 
 models = typer.Typer(no_args_is_help=True, help="List, show, promote and roll back models.")
 
@@ -74,7 +73,7 @@ def promote(
     with workplace(data) as place:
         version = find_version(place, model)
         command = serve(place, version, now_ms(), warm_days)
-        _swapped(place, version, command)
+        tell_served(place, version.type_id, version.version, command)
 
 
 @models.command("rollback")
@@ -90,7 +89,8 @@ def rollback(
         ((type_id, _),) = place.types(type_name)
         with reading(place.engine) as session:
             version = model_versions.before(session, type_id)
-        _swapped(place, version, serve(place, version, now_ms(), 0))
+        command = serve(place, version, now_ms(), 0)
+        tell_served(place, type_id, version.version, command)
 
 
 def lineage(model: ModelArgument, data: DataOption = None) -> None:
@@ -144,27 +144,35 @@ def mlflow(data: DataOption = None, port: Annotated[int, typer.Option(help="Port
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", *wanted])  # nosec B606
 
 
-def _swapped(place: "Workplace", version: "ModelVersion", command: int | None) -> None:
-    """Wait a little for a running service, tell MLflow, and say how it stands."""
+def tell_served(place: "Workplace", type_id: int, number: int, command: int | None) -> None:
+    """Wait a little for a running service to take a version up, tell MLflow, and say how it stands."""
     from ..fleet import model_versions
     from ..fleet.database import reading
     from .operating import record
 
-    name = place.device_type(version.type_id).name
+    name = f"{place.device_type(type_id).name}@{number}"
     if command is None:
-        typer.echo(f"{name}@{version.version} serves already")
-        return
-    taken, until = False, time.monotonic() + SWAP_WAIT_S
-    while not taken and time.monotonic() < until:
         with reading(place.engine) as session:
-            taken = model_versions.swapped(session, command)
-        time.sleep(0.0 if taken else 0.05)
-    typer.echo(
-        f"{name}@{version.version} serves"
-        if taken
-        else f"{name}@{version.version} is champion; a service takes it up when it starts"
-    )
-    record(place, version.type_id)
+            role = model_versions.get(session, type_id, number).role
+        typer.echo(f"{name} serves already" if role == "champion" else f"{name} is watched before it may serve")
+    else:
+        taken = _taken(place, command)
+        typer.echo(f"{name} serves" if taken else f"{name} is champion; a service takes it up when it starts")
+    record(place, type_id)
+
+
+def _taken(place: "Workplace", command: int) -> bool:
+    from ..fleet import model_versions
+    from ..fleet.database import reading
+
+    until = time.monotonic() + SWAP_WAIT_S
+    while True:
+        with reading(place.engine) as session:
+            if model_versions.swapped(session, command):
+                return True
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
 
 
 def _moment(ms: int) -> str:

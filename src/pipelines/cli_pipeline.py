@@ -38,7 +38,8 @@ def status(
             for line in rest:
                 typer.echo(line)
             if killed:
-                typer.echo("  its process was killed; `faultwatch train` goes on with it")
+                again = "`faultwatch train` goes on with it" if run.pipeline == "training" else "run its command again"
+                typer.echo(f"  its process was killed; {again}")
     if not found:
         typer.echo("no run yet: `faultwatch train` makes one")
 

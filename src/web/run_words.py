@@ -17,7 +17,7 @@ STEP_WORDS = {
     "model_quality": "Count alerts judged",
     "shadow": "Judge what is watched",
 }
-PIPELINE_WORDS = {"training": "Training", "monitoring": "Look at the models"}
+PIPELINE_WORDS = {"training": "Training", "monitoring": "Look at the models", "pull": "Fetch from SageMaker"}
 STATE_WORDS = {"done": "done", "stopped": "stopped by a gate", "failed": "failed", "running": "running"}
 _MARKS = {"done": "healthy", "cached": "healthy", "stopped": "suspect", "failed": "faulty", "running": "learning"}
 

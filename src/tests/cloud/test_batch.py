@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from botocore.stub import Stubber
 
-from ...cloud.aws import batch, endpoints
+from ...cloud.aws import batch, endpoints, registry
 from ...cloud.aws.account import Account
 from ...cloud.aws.made import Made
 from ...cloud.cli import batch as batch_command
@@ -52,9 +52,9 @@ def test_the_newest_approved_model_of_a_type_scores_files(
 ) -> None:
     account, environment = signed_in
     with pytest.raises(ConfigError, match="has no approved model of device type 'pump'; .* somebody approves it"):
-        batch.newest_approved(account, environment, "pump")
+        registry.newest_approved(account, environment, "pump")
     approved = register(account, environment, "pump", "Approved")
-    assert batch.newest_approved(account, environment, "pump") == approved
+    assert registry.newest_approved(account, environment, "pump") == approved
     file = written(tmp_path, environment)
     batch_command(file, "s3://readings/day", "pump", dry_run=True)
     assert approved in capsys.readouterr().out

@@ -1,5 +1,6 @@
 """The container's contract of an endpoint, over HTTP, against a process of its own on the loopback."""
 
+import asyncio
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ import httpx
 import numpy as np
 import pytest
 
-from ...cloud.aws.endpoint import Endpoint, port_of
+from ...cloud.aws.endpoint import MOST_BYTES, Endpoint, app_of, most_bytes_of, port_of
 from ...detection.blocks import Block
 from ...detection.detector import Detector
 from ...exceptions import ConfigError
@@ -40,7 +41,12 @@ def address(model: Path) -> Iterator[str]:
     port = serving.free_port()
     package = str(__package__).partition(".")[0]
     command = [sys.executable, "-m", package, "cloud", "serve", "--host", "127.0.0.1"]
-    environment = {**os.environ, "FAULTWATCH_CONTAINER_ROOT": str(model), "SAGEMAKER_BIND_TO_PORT": str(port)}
+    environment = {
+        **os.environ,
+        "FAULTWATCH_CONTAINER_ROOT": str(model),
+        "FAULTWATCH_ENDPOINT_BODY_BYTES": "2 MiB",
+        "SAGEMAKER_BIND_TO_PORT": str(port),
+    }
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
     found = f"http://127.0.0.1:{port}"
     try:
@@ -144,6 +150,62 @@ def test_what_cant_be_read_says_what_was_expected(
 ) -> None:
     answer = httpx.post(f"{address}/invocations", content=body, headers={"Content-Type": content_type}, timeout=60)
     assert answer.status_code == status and words in answer.json()["detail"]
+
+
+ROW = b"a,2026-01-31T12:00:00Z,40\n"
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_past_the_limit_is_refused_with_a_sentence_and_the_next_one_is_taken(
+    address: str, chunked: bool
+) -> None:
+    body = b"device_id,timestamp,flow\n" + ROW * ((3 << 20) // len(ROW))
+    parts = (body[at : at + 65_536] for at in range(0, len(body), 65_536))
+    content = parts if chunked else body
+    with httpx.Client(base_url=address, headers={"Content-Type": "text/csv"}, timeout=60) as client:
+        answer = client.post("/invocations", content=content)
+        assert ("content-length" in answer.request.headers) != chunked
+        assert answer.status_code == 413
+        said = "more bytes" if chunked else f"{len(body):,} bytes"
+        assert answer.json()["detail"].startswith(f"the body has {said}; at most 2,097,152 are taken: send fewer rows")
+        small = iter([body[: 1 << 10].rpartition(b"\n")[0]])
+        taken = client.post("/invocations", content=small)
+        assert taken.status_code == 200 and "content-length" not in taken.request.headers
+
+
+def test_what_a_sender_left_unfinished_is_not_scored(model: Path) -> None:
+    said: list[Any] = []
+    coming = iter(
+        [
+            {"type": "http.request", "body": b"device_id,timestamp,flow\n" + ROW, "more_body": True},
+            {"type": "http.disconnect"},
+        ]
+    )
+
+    async def receive() -> Any:
+        return next(coming)
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/invocations",
+        "headers": [(b"content-type", b"text/csv"), (b"content-length", b"900")],
+    }
+    asyncio.run(app_of(Endpoint(model / "model"))(scope, receive, send))  # type: ignore[arg-type]
+    assert said == [] and next(coming, None) is None
+
+
+def test_the_limit_is_as_set_or_as_sagemaker_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SAGEMAKER_MAX_PAYLOAD_IN_MB", raising=False)
+    assert (most_bytes_of(None), most_bytes_of(4096)) == (MOST_BYTES, 4096)
+    monkeypatch.setenv("SAGEMAKER_MAX_PAYLOAD_IN_MB", "100")
+    assert (most_bytes_of(None), most_bytes_of(4096)) == (100 << 20, 4096)
+    monkeypatch.setenv("SAGEMAKER_MAX_PAYLOAD_IN_MB", "much")
+    with pytest.raises(ConfigError, match="SAGEMAKER_MAX_PAYLOAD_IN_MB is 'much'; expected a number of megabytes"):
+        most_bytes_of(None)
 
 
 def test_other_paths_and_empty_bodies(address: str) -> None:
