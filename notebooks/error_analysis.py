@@ -22,6 +22,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
+from faultwatch.components.model_evaluation.concentration import of_the_worst
 from faultwatch.components.model_evaluation.trial import Unseen, try_out
 from faultwatch.components.replaying import DeviceRows
 from faultwatch.components.workplace import Label
@@ -93,14 +94,7 @@ truth.with_columns(
 # A rate says how many there are, not whether one device gives them all. That makes a difference: one device is
 # something to look at, all of them are a threshold to raise.
 
-
 # %%
-def of_the_worst(alerts: np.ndarray, share: float = 0.1) -> tuple[int, float]:
-    """How many devices gave any of the alerts (n_devices,), and the part that the worst `share` of all devices gave."""
-    worst = np.sort(alerts)[::-1][: max(1, round(share * len(alerts)))]
-    return int((alerts > 0).sum()), float(worst.sum() / max(alerts.sum(), 1))
-
-
 devices, part = of_the_worst(trial.false_alerts)
 print(
     f"{trial.false_alerts.sum():.0f} false alerts in {unseen.device_days.sum():.0f} device-days, by {devices} of"

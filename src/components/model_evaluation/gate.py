@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from .concentration import WORST, of_the_worst
 from .intervals import Interval, difference, rate, ratio
 from .probes import KINDS
 from .trial import Trial, Unseen
@@ -144,6 +145,9 @@ def _budget(challenger: Trial, unseen: Unseen, beside: Beside | None, budget: fl
     found = rate(int(challenger.false_alerts.sum()), days)
     passed = found.low <= config.budget_times * budget
     told = f"{found.told} false alerts a device and day where the budget is {budget:.3f}"
+    devices, part = of_the_worst(challenger.false_alerts)
+    if devices:
+        told += f", by {devices} of {len(unseen.after.keys)} devices; the worst {WORST:.0%} of them gave {part:.0%}"
     if days * budget < config.budget_least:
         return Check("budget", True, f"{told}; {days:.1f} device-days are too few to tell")
     if not passed and beside is not None and beside.challenger.false_alerts.sum() <= beside.champion.false_alerts.sum():
@@ -174,6 +178,8 @@ def figures(trial: Trial, unseen: Unseen) -> dict[str, float]:
         "rows_per_s": round(trial.rows_per_s),
         "state_bytes_per_device": float(trial.state_bytes),
     }
+    devices, part = of_the_worst(trial.false_alerts)
+    found |= {"devices_with_false_alerts": float(devices), "false_alerts_of_the_worst_tenth": round(part, 4)}
     interval = ratio(trial.false_alerts, unseen.device_days)
     found |= {"false_alerts_per_device_day_low": interval.low, "false_alerts_per_device_day_high": interval.high}
     if trial.faults_there.sum():

@@ -84,6 +84,7 @@ def test_a_report_has_every_figure_and_a_card(course: Course) -> None:
     assert report.verdict == "pass" and report.champion == 1
     assert report.challenger_figures["probes"] == report.champion_figures["probes"] > 20
     assert report.challenger_figures["probes_caught"] > 0.8
+    assert report.challenger_figures["devices_with_false_alerts"] <= report.challenger_figures["false_alerts"]
     assert {"budget", "speed", "size", "probes", "false alerts", "faults put in"} <= {c.name for c in report.checks}
     assert any(check.name == "slice step" for check in report.checks)
     card = (again.path / "card.md").read_text()
