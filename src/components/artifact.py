@@ -57,11 +57,13 @@ def make(
 ) -> Artifact:
     """Let `write` fill a folder and return its summary; keep it as `parent`/<first digits of its hash>, all or nothing.
 
-    The same files give the same folder, so making an artifact again changes nothing but the time it was made.
+    The same files give the same folder, so making an artifact again changes nothing but the time it was made; one that
+    was damaged is whole again. Raises StorageError where the disk doesn't take it.
     """
-    parent.mkdir(parents=True, exist_ok=True)
-    waiting = Path(tempfile.mkdtemp(dir=parent, prefix=".making-"))
+    waiting = None
     try:
+        parent.mkdir(parents=True, exist_ok=True)
+        waiting = Path(tempfile.mkdtemp(dir=parent, prefix=".making-"))
         summary = dict(write(waiting))
         digest = content_hash(waiting)
         folder = parent / digest[:NAME_LENGTH]
@@ -80,14 +82,19 @@ def make(
         )
         stored = msgspec.structs.replace(artifact, folder="")
         (waiting / FILE).write_bytes(msgspec.json.format(msgspec.json.encode(stored), indent=1) + b"\n")
-        if folder.exists():
+        if folder.exists() and content_hash(folder) == digest:
             os.replace(waiting / FILE, folder / FILE)
         else:
+            shutil.rmtree(folder, ignore_errors=True)
             os.replace(waiting, folder)
     except OSError as error:
-        raise StorageError(f"an artifact of {component} can't be written below {parent}: {error.strerror}") from error
+        raise StorageError(
+            f"an artifact of {component} can't be written below {parent}: {error.strerror or error}; free space on that"
+            " disk"
+        ) from error
     finally:
-        shutil.rmtree(waiting, ignore_errors=True)
+        if waiting is not None:
+            shutil.rmtree(waiting, ignore_errors=True)
     return artifact
 
 
@@ -142,11 +149,17 @@ def made_before(parent: Path, inputs: Mapping[str, Artifact], config: Mapping[st
 
 
 def newest(parent: Path) -> Artifact:
-    """The artifact below `parent` that was made last. Raises ModelError where there is none."""
-    made = [read(file.parent) for file in sorted(parent.glob(f"*/{FILE}"))]
-    if not made:
+    """The artifact below `parent` that was made last. Raises ModelError where there is none, or it is damaged."""
+    made: list[tuple[int, Path]] = []
+    damaged: list[Path] = []
+    for file in sorted(parent.glob(f"*/{FILE}")):
+        try:
+            made.append((msgspec.json.decode(file.read_bytes(), type=Artifact).made_ms, file.parent))
+        except (OSError, msgspec.MsgspecError):
+            damaged.append(file.parent)
+    if not made and not damaged:
         raise ModelError(f"no artifact below {parent}; run the component before this one")
-    return max(made, key=lambda artifact: artifact.made_ms)
+    return read(max(made)[1] if made else damaged[0])
 
 
 def flat(config: Mapping[str, object]) -> dict[str, Detail]:

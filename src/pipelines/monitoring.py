@@ -8,11 +8,12 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from ..components import data_ingestion
+from ..components import data_ingestion, learnt
 from ..components.artifact import Artifact, Detail, flat, make
 from ..components.data_ingestion import Ingested, read_ingested
 from ..components.data_ingestion.ingestion import DAY_MS
 from ..components.model_evaluation import GateConfig
+from ..components.model_evaluation.beside import Ground, common_ground
 from ..components.model_evaluation.gate import Check, figures, judge, verdict
 from ..components.model_evaluation.intervals import rate
 from ..components.model_evaluation.trial import Unseen, try_out
@@ -178,22 +179,28 @@ def _beside(
         "device_key", "timestamp"
     )
     rows = DeviceRows.of(frame, spec.sensor_names, site_numbers(ingested.devices))
-    unseen = Unseen.of(rows, challenger.trained_ms, ingested.labels, spec.interval_ms, config.most_probes)
+    folder, serving = (place.models(one.type_id) / one.folder for one in (challenger, champion))
+    source = learnt.read(folder)
+    from_ms = challenger.trained_ms if source is None else max(challenger.trained_ms, source.until_ms)
+    unseen = Unseen.of(rows, from_ms, ingested.labels, spec.interval_ms, config.most_probes)
     both = (challenger.version, champion.version)
     if not len(unseen.after) or not len(unseen.before):
         if over:
             return _refused(place, challenger, Shadow("refused", "no reading came while it was watched", *both))
         return Shadow("watching", "no reading came since it was trained", *both)
-    mine, theirs = (
-        try_out(Detector.load(place.models(one.type_id) / one.folder), unseen, config.false_alerts_per_device_day)
-        for one in (challenger, champion)
-    )
-    size = sum(file.stat().st_size for file in (place.models(challenger.type_id) / challenger.folder).iterdir())
-    checks = judge(mine, theirs, unseen, [], config.false_alerts_per_device_day, size, config.gate)
+    budget = config.false_alerts_per_device_day
+    mine = try_out(Detector.load(folder), unseen, budget)
+    ground, beside = common_ground(unseen, serving, champion.version, config.gate), None
+    if isinstance(ground, Ground):
+        beside = ground.beside(mine, try_out(Detector.load(serving), unseen, budget), lambda _: [])
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    checks = judge(mine, unseen, beside, budget, size, config.gate)
+    why = ground.told if isinstance(ground, Ground) else ground
+    if why:
+        checks.append(Check("champion", True, why))
     said = verdict(checks)
-    told = Shadow(
-        "watching", said["reason"], *both, len(unseen.after), figures(mine, unseen), figures(theirs, unseen), checks
-    )
+    theirs = {} if beside is None else figures(beside.champion, beside.unseen)
+    told = Shadow("watching", said["reason"], *both, len(unseen.after), figures(mine, unseen), theirs, checks)
     if not over:
         return told
     if said["verdict"] == "fail":

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TextIO
 
 import msgspec
 
@@ -182,8 +182,7 @@ class Runs:
     @contextmanager
     def only(self, pipeline: str, type_id: int) -> Iterator[None]:
         """Nobody else runs this pipeline for this type meanwhile. Raises ConflictError where somebody does."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / f"{pipeline}-{type_id}.lock").open("a+") as lock:
+        with self._lock(pipeline, type_id) as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -192,6 +191,14 @@ class Runs:
                     " (faultwatch pipeline status)"
                 ) from error
             yield
+
+    def _lock(self, pipeline: str, type_id: int) -> TextIO:
+        path = self.folder / f"{pipeline}-{type_id}.lock"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return path.open("a+")
+        except OSError as error:
+            raise StorageError(f"{path} can't be opened: {error.strerror}; free space on that disk") from error
 
     def is_held(self, run: Run) -> bool:
         """Whether some process is at work on a run that says it is running."""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine, func, insert, select, update
 
+from ..components import learnt
+from ..components.learnt import Learnt
 from ..detection.detector import Detector
 from ..exceptions import ModelError
 from ..fleet import models
@@ -40,12 +42,13 @@ class ModelStore:
             raise ModelError(f"model {name} of type {type_id} is not in {path}; restore the folder or train again")
         return Installed(name, version, Detector.load(path))
 
-    def keep(self, type_id: int, detector: Detector, now_ms: int, note: str) -> Installed:
+    def keep(self, type_id: int, detector: Detector, now_ms: int, note: str, source: Learnt | None = None) -> Installed:
         """Save a detector under its content's hash, give it the next version of its type, and make it champion.
 
-        The same detector keeps its folder and version, so that a replay of the log changes nothing.
+        The same detector keeps its folder and version, so that a replay of the log changes nothing. `source` is what
+        it learnt from, None where that isn't known.
         """
-        name = self._save(type_id, detector)
+        name = self._save(type_id, detector, source)
         version = self._insist("model", lambda: self._register(type_id, name, now_ms, note))
         return Installed(name, version, detector)
 
@@ -89,13 +92,15 @@ class ModelStore:
             ).one_or_none()
         return (row.folder, row.version) if row else None
 
-    def _save(self, type_id: int, detector: Detector) -> str:
+    def _save(self, type_id: int, detector: Detector, source: Learnt | None) -> str:
         parent = self._folder / f"type-{type_id}"
         parent.mkdir(parents=True, exist_ok=True)
         waiting = Path(tempfile.mkdtemp(dir=parent, prefix=".saving-"))
         try:
             detector.save(waiting)
             name = _content_hash(waiting)
+            if source is not None:
+                learnt.write(waiting, source)
             if not self.path(type_id, name).exists():
                 # On disk before a checkpoint or the database can name it.
                 for path in (*waiting.iterdir(), waiting):

@@ -16,6 +16,7 @@ import structlog
 
 from ..alerts.state import EngineConfig
 from ..components import warming
+from ..components.learnt import Learnt
 from ..detection.detector import Detector
 from ..exceptions import OldFormatError, StorageError
 from ..fleet.alerts import AlertChange
@@ -306,8 +307,8 @@ class ShardState:
         except KeyError:
             raise StorageError(f"the log names type {type_id} before it was made known") from None
 
-    def _keep_learnt(self, type_id: int, detector: Detector) -> Installed:
-        installed = self._models.keep(type_id, detector, self.now_ms, "learnt by itself")
+    def _keep_learnt(self, type_id: int, detector: Detector, source: Learnt) -> Installed:
+        installed = self._models.keep(type_id, detector, self.now_ms, "learnt by itself", source)
         log.info("type.learnt", type=self.types[type_id].spec.name, version=installed.version)
         return installed
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
+from ..components.learnt import Learnt
 from ..components.warming import Warm
 from ..detection.blocks import Block, Scores, TrainingRows
 from ..detection.config import DetectorConfig
@@ -66,8 +67,8 @@ class LearningSettings:
     false_alerts_per_owner_day: float
 
 
-InstallAs = Callable[[int, Detector], Installed]
-"""Keeps a detector that a type taught itself (type id, detector), under a version."""
+InstallAs = Callable[[int, Detector, Learnt], Installed]
+"""Keeps a detector that a type taught itself (type id, detector, from what), under a version."""
 
 
 class TypeState:
@@ -250,7 +251,7 @@ class TypeState:
             log.warning("type.not_learnt", type=self.spec.name, reason=str(error), next_try_at=learning.target)
             return
         first = self.installed is None
-        self.install(self._install_as(self.type_id, detector))
+        self.install(self._install_as(self.type_id, detector, Learnt.of(held.keys, held.ts)))
         if first and self._detector_state is not None:
             order = np.argsort(held.ts, kind="stable")
             block = Block(

@@ -27,6 +27,7 @@ from .service.nursery import Child, Nursery
 from .service.receivers import receiver
 from .service.requests_of import ARROW, JSON
 from .service.serving import Fleet, Sender
+from .systems.disks import fill, mounted
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -146,27 +147,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield disk
 
 
-@contextmanager
-def mounted(folder: Path, options: str) -> Iterator[None]:
-    """A disk in memory, mounted on a folder."""
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"mount: {done.stderr.strip() or 'not permitted'}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 def test_a_full_disk_is_said_and_all_goes_on_once_there_is_room(children: Nursery, small_disk: Path) -> None:
-    ballast = small_disk / "ballast"
     with scene(children, small_disk) as here:
-        with ballast.open("wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(bytes(4096))
-            except OSError:
-                pass
+        ballast = fill(small_disk)
         here.says("log", "ree space on that disk")
         stood_at = here.sender.acknowledged
         ballast.unlink()

@@ -80,7 +80,8 @@ def run(
 ) -> Artifact:
     """Fix the readings of a type up to what the lake holds now; needs no inputs.
 
-    The artifact holds the snapshot and the split, not the rows. Raises DataValidationError on an empty lake.
+    The artifact holds the snapshot and the split, not the rows. Raises DataValidationError on an empty lake, and where
+    the snapshot is empty.
     """
     device_type = place.device_type(type_id)
     seqs, extent = place.lake_seqs(), place.lake.extent(type_id)
@@ -98,6 +99,12 @@ def run(
     snapshot = place.lake.snapshot(type_id, start_ms, end_ms, seqs)
     place.progress(0.7)
     sample = place.lake.snapshot(type_id, start_ms, end_ms, seqs, chosen)
+    if not sample.rows:
+        raise DataValidationError(
+            f"the lake {place.lake.url} holds readings of type {device_type.name!r}, but none of them by the records"
+            " that the database knows to be in it: start faultwatch serve once, which settles what was committed last,"
+            " or restore lake and database from one backup"
+        )
     known = set(chosen)
     parts: dict[str, object] = {
         SNAPSHOT_FILE: snapshot,

@@ -59,13 +59,19 @@ def run(
     device_type = ingested.device_type
     frame = _training(ingested, place)
     healthy = without_faults(frame, ingested.labels, round(config.margin_hours * 3_600_000))
-    sites = site_numbers(ingested.devices)
-    site = healthy["device_key"].replace_strict(sites, default=-1, return_dtype=pl.Int32)
+    if frame.is_empty():
+        raise DataValidationError(
+            f"none of the {ingested.snapshot.rows} readings of type {device_type.name!r} in the snapshot are for"
+            f" training: the {len(ingested.split.training)} devices that teach said nothing before the time that is"
+            " kept unseen; wait for more readings"
+        )
     if healthy.is_empty():
         raise DataValidationError(
             f"no readings of type {device_type.name!r} are left to learn from: {ingested.snapshot.rows} in the"
             f" snapshot, {len(frame)} for training, all of them within reported faults; close reports that are over"
         )
+    sites = site_numbers(ingested.devices)
+    site = healthy["device_key"].replace_strict(sites, default=-1, return_dtype=pl.Int32)
 
     def write(folder: Path) -> Mapping[str, Detail]:
         healthy.with_columns(site.alias(SITE)).write_ipc(folder / ROWS_FILE, compression="zstd")

@@ -37,7 +37,7 @@ every {spec.interval_s:g} s. It says how odd a reading is, which sensors are to 
 ## How it did on what it hadn't seen
 
 {report.judged_rows:,} readings of {report.judged_devices} devices, from {_day(split.judged_ms)} on.
-{"No model served before it." if report.champion is None else f"The champion was version {report.champion}."}
+{_champion(report)}
 Faults were put into copies of unseen readings: steps, drifts, noise, stuck sensors. Alerts outside of reported
 faults count as false, though some may be of faults that nobody reported.
 
@@ -52,6 +52,13 @@ faults count as false, though some may be of faults that nobody reported.
 On another device type. On a device in its first readings, which is `learning`. It knows seasons no longer than the
 days it learnt from. It can't tell why a device is odd: it names sensors, not causes.
 """
+
+
+def _champion(report: "Evaluation") -> str:
+    if report.champion is None:
+        return "No model served before it."
+    told = next((check.told for check in report.checks if check.name == "champion"), "both are judged on the same rows")
+    return f"The champion was version {report.champion}: {told}."
 
 
 def page(text: str) -> str:

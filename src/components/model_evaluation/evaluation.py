@@ -11,10 +11,12 @@ import structlog
 
 from ...detection.detector import Detector
 from ...exceptions import DataValidationError, ModelError
+from .. import learnt
 from ..artifact import Artifact, Detail, flat, make
 from ..data_ingestion import Ingested, read_ingested
 from ..replaying import DeviceRows
 from ..workplace import Placed, Workplace, site_numbers
+from .beside import Ground, common_ground
 from .card import card, page
 from .gate import Check, GateConfig, Slice, figures, judge, verdict
 from .probes import KINDS
@@ -39,7 +41,8 @@ class EvaluationConfig:
 
 
 class Evaluation(msgspec.Struct, frozen=True):
-    """The report: figures of the challenger, and of the champion on the same rows, and every check of the gate."""
+    """The report: figures of the challenger, those of the champion on the rows that are new to it too, and every check
+    of the gate."""
 
     verdict: str
     reason: str
@@ -61,31 +64,27 @@ def run(
     model, source = inputs["model_trainer"], inputs["data_ingestion"]
     ingested = read_ingested(source)
     challenger = Detector.load(model.path)
-    champion, version, trouble = _champion(place, type_id)
-    unseen = _unseen(ingested, place, config)
+    unseen = _unseen(ingested, place, config, model)
+    champion, version, ground = _champion(place, type_id, unseen, config.gate)
     place.progress(0.4)
-    mine = try_out(challenger, unseen, config.false_alerts_per_device_day)
+    budget = config.false_alerts_per_device_day
+    mine = try_out(challenger, unseen, budget)
     place.progress(0.7)
-    theirs = None if champion is None else try_out(champion, unseen, config.false_alerts_per_device_day)
+    beside = None
+    if champion is not None and isinstance(ground, Ground):
+        beside = ground.beside(mine, try_out(champion, unseen, budget), lambda part: _slices(part, ingested))
     model_bytes = sum(file.stat().st_size for file in model.path.iterdir())
-    checks = judge(
-        mine,
-        theirs,
-        unseen,
-        _slices(unseen, ingested),
-        config.false_alerts_per_device_day,
-        model_bytes,
-        config.gate,
-    )
-    if trouble:
-        checks.append(Check("champion", True, f"version {version} can't be read and was not compared with: {trouble}"))
+    checks = judge(mine, unseen, beside, budget, model_bytes, config.gate)
+    told = ground.told if isinstance(ground, Ground) else ground
+    if told:
+        checks.append(Check("champion", True, told))
     said = verdict(checks)
     report = Evaluation(
         said["verdict"],
         said["reason"],
         version,
         figures(mine, unseen),
-        {} if theirs is None else figures(theirs, unseen),
+        {} if beside is None else figures(beside.champion, beside.unseen),
         checks,
         len(unseen.after),
         int((unseen.device_days > 0).sum()),
@@ -122,19 +121,25 @@ def read_report(artifact: Artifact) -> Evaluation:
     return msgspec.json.decode((artifact.path / REPORT_FILE).read_bytes(), type=Evaluation)
 
 
-def _champion(place: Workplace, type_id: int) -> tuple[Detector | None, int | None, str]:
-    """The detector that serves, its version, and why it can't be read, if it can't."""
+def _champion(
+    place: Workplace, type_id: int, unseen: Unseen, config: GateConfig
+) -> tuple[Detector | None, int | None, Ground | str]:
+    """The detector that serves, its version, and what it may be compared on, or why it can't be."""
     found = place.champion(type_id)
     if found is None:
         return None, None, ""
+    folder = place.models(type_id) / found.folder
+    ground = common_ground(unseen, folder, found.version, config)
+    if isinstance(ground, str):
+        return None, found.version, ground
     try:
-        return Detector.load(place.models(type_id) / found.folder), found.version, ""
+        return Detector.load(folder), found.version, ground
     except ModelError as error:
         log.warning("champion.unreadable", version=found.version, reason=str(error))
-        return None, found.version, str(error)
+        return None, found.version, f"version {found.version} can't be read and was not compared with: {error}"
 
 
-def _unseen(ingested: Ingested, place: Workplace, config: EvaluationConfig) -> Unseen:
+def _unseen(ingested: Ingested, place: Workplace, config: EvaluationConfig, model: Artifact) -> Unseen:
     split, device_type = ingested.split, ingested.device_type
     by_time = split.cut_ms == split.judged_ms
     columns = ["device_key", "timestamp", *device_type.sensor_names]
@@ -143,6 +148,12 @@ def _unseen(ingested: Ingested, place: Workplace, config: EvaluationConfig) -> U
         parts.append(part if by_time else part.filter(pl.col("device_key").is_in(split.held_out)))
     frame = pl.concat(parts).sort("device_key", "timestamp")
     rows = DeviceRows.of(frame, device_type.sensor_names, site_numbers(ingested.devices))
+    source = learnt.read(model.path)
+    if source is not None and source.holds(rows.keys, rows.slots, rows.ts)[rows.ts >= split.judged_ms].any():
+        raise ModelError(
+            f"model {model.path.name} has learnt from rows that it would be judged on: it is of another snapshot than"
+            f" {ingested.snapshot.fingerprint}; run data_transformation and model_trainer on this one"
+        )
     unseen = Unseen.of(rows, split.judged_ms, ingested.labels, device_type.interval_ms, config.most_probes)
     if not len(unseen.before) or not len(unseen.after):
         raise DataValidationError(

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from .concentration import WORST, of_the_worst
 from .intervals import Interval, difference, rate, ratio
 from .probes import KINDS
 from .trial import Trial, Unseen
@@ -25,6 +26,8 @@ class GateConfig:
     the budget by the low end of their interval and past the champion's, if the budget allowed `budget_least` alerts in
     what was judged at least; where it catches fewer than `least_caught` of
     the probes; where it scores fewer than `least_rows_per_s`, or takes more bytes than these a device or in all.
+    The two are compared on what neither has learnt from, where that is `compare_days` device-days at least; else
+    the budget and the probes decide alone.
     """
 
     most_reported: float = 0.5
@@ -33,6 +36,7 @@ class GateConfig:
     budget_times: float = 2.0
     budget_least: float = 1.0
     least_caught: float = 0.1
+    compare_days: float = 1.0
     least_rows_per_s: float = 100_000.0
     most_state_bytes: int = 4_096
     most_model_bytes: int = 5_000_000
@@ -54,22 +58,32 @@ class Slice:
     probes: npt.NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Two models on the rows that neither has learnt from, and the slices of them."""
+
+    challenger: Trial
+    champion: Trial
+    unseen: Unseen
+    slices: Sequence[Slice]
+
+
 def judge(
     challenger: Trial,
-    champion: Trial | None,
     unseen: Unseen,
-    slices: Sequence[Slice],
+    beside: Beside | None,
     budget: float,
     model_bytes: int,
     config: GateConfig,
 ) -> list[Check]:
-    """Every check, passed or not. `budget`: false alerts a device and day."""
+    """Every check, passed or not. `budget`: false alerts a device and day. `beside` is None where there is no champion
+    to compare with."""
     labels = Check(
         "labels",
         unseen.reported_share <= config.most_reported,
         f"{unseen.reported_share:.2f} of the readings are within reported faults; at most {config.most_reported:.2f}",
     )
-    budget_kept = _budget(challenger, champion, unseen, budget, config)
+    budget_kept = _budget(challenger, unseen, beside, budget, config)
     checks = [labels, budget_kept, *_costs(challenger, model_bytes, config)]
     if unseen.probes is None:
         checks.append(Check("probes", True, "none could be put into the unseen rows: too few, or no sensor moves"))
@@ -77,14 +91,13 @@ def judge(
         share = float(np.isfinite(challenger.minutes).mean())
         told = f"caught {share:.2f} of {len(challenger.minutes)}; at least {config.least_caught:.2f} asked for"
         checks.append(Check("probes", share >= config.least_caught, told))
-    if champion is not None:
-        checks += _against(challenger, champion, unseen, slices, config)
+    if beside is not None:
+        checks += _against(beside, config)
     return checks
 
 
-def _against(
-    challenger: Trial, champion: Trial, unseen: Unseen, slices: Sequence[Slice], config: GateConfig
-) -> list[Check]:
+def _against(beside: Beside, config: GateConfig) -> list[Check]:
+    challenger, champion, unseen = beside.challenger, beside.champion, beside.unseen
     checks = [
         _compared(
             "false alerts",
@@ -100,7 +113,7 @@ def _against(
         checks.append(
             _compared("faults put in", caught_more(challenger, champion, unseen), "more caught", "fewer caught")
         )
-        for one in slices:
+        for one in beside.slices:
             if int(one.probes.sum()) >= config.slice_least:
                 found = caught_more(challenger, champion, unseen, one.probes)
                 worse = found.value < -config.slice_worse and found.high < 0
@@ -127,14 +140,17 @@ def _compared(name: str, found: Interval, better: str, worse: str) -> Check:
     return Check(name, found.high >= 0, found.either(better, worse))
 
 
-def _budget(challenger: Trial, champion: Trial | None, unseen: Unseen, budget: float, config: GateConfig) -> Check:
+def _budget(challenger: Trial, unseen: Unseen, beside: Beside | None, budget: float, config: GateConfig) -> Check:
     days = float(unseen.device_days.sum())
     found = rate(int(challenger.false_alerts.sum()), days)
     passed = found.low <= config.budget_times * budget
     told = f"{found.told} false alerts a device and day where the budget is {budget:.3f}"
+    devices, part = of_the_worst(challenger.false_alerts)
+    if devices:
+        told += f", by {devices} of {len(unseen.after.keys)} devices; the worst {WORST:.0%} of them gave {part:.0%}"
     if days * budget < config.budget_least:
         return Check("budget", True, f"{told}; {days:.1f} device-days are too few to tell")
-    if not passed and champion is not None and challenger.false_alerts.sum() <= champion.false_alerts.sum():
+    if not passed and beside is not None and beside.challenger.false_alerts.sum() <= beside.champion.false_alerts.sum():
         passed, told = True, f"{told}; no more than the champion gives"
     return Check("budget", passed, told)
 
@@ -162,6 +178,8 @@ def figures(trial: Trial, unseen: Unseen) -> dict[str, float]:
         "rows_per_s": round(trial.rows_per_s),
         "state_bytes_per_device": float(trial.state_bytes),
     }
+    devices, part = of_the_worst(trial.false_alerts)
+    found |= {"devices_with_false_alerts": float(devices), "false_alerts_of_the_worst_tenth": round(part, 4)}
     interval = ratio(trial.false_alerts, unseen.device_days)
     found |= {"false_alerts_per_device_day_low": interval.low, "false_alerts_per_device_day_high": interval.high}
     if trial.faults_there.sum():

@@ -1,7 +1,7 @@
 """Probes: known faults put into rows that a model hasn't seen, so that it can be judged where nobody labelled any."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,13 @@ class Probes:
     rows: DeviceRows
     start_ms: int
     end_ms: int
+
+    def chosen(self, kept: npt.NDArray[np.bool_]) -> "Probes":
+        """Some of the copies (k,), numbered anew."""
+        rows = self.rows.take(kept[self.rows.slots])
+        slots = (np.cumsum(kept) - 1)[rows.slots].astype(np.int32)
+        renumbered = replace(rows, keys=np.arange(int(kept.sum())), slots=slots, sites=rows.sites[kept])
+        return replace(self, of=self.of[kept], kind=self.kind[kept], sensor=self.sensor[kept], rows=renumbered)
 
 
 def plan(rows: DeviceRows, spread: Floats, candidates: Sequence[int], most: int) -> Probes | None:

@@ -2,18 +2,20 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from ...alerts.kinds import Kind
 from ...detection.detector import Detector
+from ..learnt import Learnt
 from ..replaying import DeviceRows, Opened, alerts, judge, settle, thresholds, within_faults
 from ..workplace import Label
 from .probes import Probes, caught, plan, spreads
 
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 Faults = Mapping[int, Sequence[tuple[int, int]]]
 DAY_MS = 86_400_000
 TIMED_ROWS = 20_000
@@ -25,7 +27,7 @@ class Unseen:
     """What models are judged on: `before`, in which devices settle, and `after`, in which they are judged.
 
     The same devices in the same slots in both. `faults`: reported ones by device key, from and until in ms. `probes`
-    are None where nothing could be put in.
+    are None where nothing could be put in. What is within `seen` doesn't count.
     """
 
     before: DeviceRows
@@ -33,6 +35,7 @@ class Unseen:
     faults: Faults
     probes: Probes | None
     interval_ms: int
+    seen: Learnt | None = None
 
     @classmethod
     def of(
@@ -44,6 +47,19 @@ class Unseen:
         candidates = sorted(range(len(rows.keys)), key=lambda slot: int(rows.keys[slot]) in faults)
         probes = plan(after, spreads(before), candidates, most_probes) if len(after) else None
         return cls(before, after, faults, probes, interval_ms)
+
+    def without(self, learnt: Learnt) -> tuple["Unseen", Bools]:
+        """What of it isn't in what a model learnt from, and which probes (k,) it keeps.
+
+        Devices still live through the rest, so that a trial needn't be made again to be counted on this alone.
+        """
+        rows = self.after.take(~learnt.holds(self.after.keys, self.after.slots, self.after.ts))
+        if self.probes is None:
+            return replace(self, after=rows, seen=learnt), np.zeros(0, np.bool_)
+        probed = np.isin(self.after.keys[self.probes.of], np.array(learnt.devices, np.int64))
+        kept = ~probed | (self.probes.start_ms >= learnt.until_ms) | (self.probes.end_ms <= learnt.from_ms)
+        probes = self.probes.chosen(kept) if kept.any() else None
+        return replace(self, after=rows, probes=probes, seen=learnt), kept
 
     @property
     def device_days(self) -> Floats:
@@ -76,6 +92,12 @@ class Trial:
     rows_per_s: float
     state_bytes: int
 
+    def on(self, part: Unseen, probes: Bools) -> "Trial":
+        """The same, counted on a part of what was judged, with some of its probes (k,), as `Unseen.without` gives
+        them."""
+        false, seen, there = _counted(self.opened, part)
+        return replace(self, false_alerts=false, faults_seen=seen, faults_there=there, minutes=self.minutes[probes])
+
 
 def reported(labels: Sequence[Label]) -> dict[int, list[tuple[int, int]]]:
     """Faults by device key, from and until; one that is open lasts for ever."""
@@ -98,11 +120,7 @@ def try_out(detector: Detector, unseen: Unseen, false_alerts_per_device_day: flo
     seconds = time.process_time() - began
     enter, leave = thresholds(detector, settled, false_alerts_per_device_day)
     opened = alerts(unseen.after, scores, enter, leave, unseen.interval_ms)
-    anomalies = opened.kind == Kind.ANOMALY
-    inside = within_faults(opened.slot, opened.at_ms, unseen.after.keys, unseen.faults)
-    n_devices = len(unseen.after.keys)
-    false = np.bincount(opened.slot[anomalies & ~inside], minlength=n_devices).astype(float)
-    seen, there = _of_reported(opened, unseen)
+    false, seen, there = _counted(opened, unseen)
     return Trial(
         opened,
         false,
@@ -112,6 +130,16 @@ def try_out(detector: Detector, unseen: Unseen, false_alerts_per_device_day: flo
         _speed(detector, unseen, len(unseen.after) / max(seconds, 1e-6)),
         settled.state.bytes_per_device,
     )
+
+
+def _counted(opened: Opened, unseen: Unseen) -> tuple[Floats, Floats, Floats]:
+    """False alerts, reported faults seen, and reported faults (n_devices,) of a trial."""
+    keys = unseen.after.keys
+    apart = within_faults(opened.slot, opened.at_ms, keys, unseen.faults) | (opened.kind != Kind.ANOMALY)
+    if unseen.seen is not None:
+        apart |= unseen.seen.holds(keys, opened.slot, opened.at_ms)
+    false = np.bincount(opened.slot[~apart], minlength=len(keys)).astype(float)
+    return false, *_of_reported(opened, unseen)
 
 
 def _speed(detector: Detector, unseen: Unseen, rows_per_s: float) -> float:
@@ -137,7 +165,11 @@ def _of_reported(opened: Opened, unseen: Unseen) -> tuple[Floats, Floats]:
     for slot, key in enumerate(keys.tolist()):
         at = opened.at_ms[opened.slot == slot]
         for start, end in unseen.faults.get(key, ()):
-            if first <= start <= last:
+            if first <= start <= last and not _is_seen(unseen.seen, key, start):
                 there[slot] += 1
                 seen[slot] += bool(((at >= start) & (at <= end)).any())
     return seen, there
+
+
+def _is_seen(learnt: Learnt | None, key: int, moment_ms: int) -> bool:
+    return learnt is not None and key in learnt.devices and learnt.from_ms <= moment_ms < learnt.until_ms

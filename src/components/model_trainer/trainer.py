@@ -8,6 +8,7 @@ import structlog
 
 from ...detection.config import DetectorConfig
 from ...detection.detector import Detector
+from .. import learnt
 from ..artifact import Artifact, Detail, make
 from ..data_transformation import load_rows
 from ..workplace import Workplace
@@ -28,8 +29,8 @@ class TrainerConfig:
 def run(config: TrainerConfig, inputs: Mapping[str, Artifact], place: Workplace, type_id: int, now_ms: int) -> Artifact:
     """Fit the detector of a type on the rows of `inputs["data_transformation"]`.
 
-    The artifact is a model's folder; nobody serves it yet. The same rows give the same files. Raises ModelError on too
-    few rows.
+    The artifact is a model's folder, and what it learnt from; nobody serves it yet. The same rows give the same files.
+    Raises ModelError on too few rows.
     """
     source = inputs["data_transformation"]
     rows = load_rows(source)
@@ -42,6 +43,7 @@ def run(config: TrainerConfig, inputs: Mapping[str, Artifact], place: Workplace,
 
     def write(folder: Path) -> Mapping[str, Detail]:
         detector.save(folder)
+        learnt.write(folder, learnt.Learnt.of(rows.device, rows.ts))
         return {"rows": len(rows), "seasonal": detector.seasonal, "alert_above": round(enter, 2)}
 
     made = make(

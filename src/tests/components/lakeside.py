@@ -25,14 +25,19 @@ def settings(folder: Path) -> Settings:
 
 
 def with_readings(
-    folder: Path, n_devices: int, n_minutes: int, seed: int = 1, values: np.ndarray | None = None
+    folder: Path,
+    n_devices: int,
+    n_minutes: int,
+    seed: int = 1,
+    values: np.ndarray | None = None,
+    spec: DeviceType = PUMP,
 ) -> tuple[Workplace, int]:
     """A workplace whose lake holds made-up readings (or these), and the type's id."""
     found = settings(folder)
     engine = connect(found.database_url)
     migrate(engine)
     with writing(engine) as session:
-        type_id, _ = device_types.add(session, None, PUMP, NOW)
+        type_id, _ = device_types.add(session, None, spec, NOW)
         session.execute(insert(models.Owner).values(id=1, name="acme", created_ms=NOW))
         for key in range(1, n_devices + 1):
             session.execute(
@@ -46,19 +51,23 @@ def with_readings(
                 )
             )
     place = Workplace.open(found)
-    add_readings(place, type_id, fleet.values(seed, n_devices, n_minutes) if values is None else values, 0, 5)
+    made = fleet.values(seed, n_devices, n_minutes)[:, :, : len(spec.sensors)] if values is None else values
+    add_readings(place, type_id, made, 0, 5)
     engine.dispose()
     return place, type_id
 
 
 def add_readings(place: Workplace, type_id: int, values: np.ndarray, first_minute: int, seq: int) -> None:
-    """Record `seq` brings readings (n_minutes, n_devices, 4) of a minute and those after it."""
+    """Record `seq` brings readings (n_minutes, n_devices, S) of a minute and those after it."""
     block = fleet.block(values, first_minute)
     frame = pl.DataFrame(
         {
             "device_key": block.slots.astype(np.int64) + 1,
             "timestamp": pl.Series(block.ts).cast(pl.Datetime("ms", "UTC")).dt.cast_time_unit("us"),
-            **{name: pl.Series(block.values[:, s], nan_to_null=True) for s, name in enumerate(fleet.NAMES)},
+            **{
+                name: pl.Series(block.values[:, s], nan_to_null=True)
+                for s, name in enumerate(fleet.NAMES[: values.shape[2]])
+            },
         }
     ).with_columns(
         ingest_seq=pl.lit(seq, pl.Int64()),

@@ -7,7 +7,7 @@ import pytest
 
 from ...components import artifact
 from ...components.artifact import Artifact, Detail
-from ...exceptions import ModelError
+from ...exceptions import ModelError, StorageError
 
 
 def make(parent: Path, text: str = "hello", now_ms: int = 1) -> Artifact:
@@ -57,3 +57,27 @@ def test_damage_is_noticed(tmp_path: Path) -> None:
         artifact.read(tmp_path)
     with pytest.raises(ModelError, match="run the component before"):
         artifact.newest(tmp_path / "nowhere")
+
+
+def test_what_was_damaged_is_made_whole_again(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    (made.path / "words.txt").write_text("hal")
+    again = make(tmp_path, now_ms=2)
+    assert again.path == made.path and artifact.read(again.path) == again
+    assert (again.path / "words.txt").read_text() == "hello"
+
+
+def test_one_that_is_damaged_doesnt_hide_newer_ones(tmp_path: Path) -> None:
+    old, lost, newer = make(tmp_path, "old"), make(tmp_path, "lost"), make(tmp_path, "newer", now_ms=2)
+    (old.path / "words.txt").write_text("odl")
+    (lost.path / artifact.FILE).write_text("{")
+    assert artifact.newest(tmp_path) == newer
+    (newer.path / "words.txt").write_text("never")
+    with pytest.raises(ModelError, match="not those that speech wrote; run it again"):
+        artifact.newest(tmp_path)
+
+
+def test_a_folder_that_cant_be_made_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StorageError, match="an artifact of speech can't be written below .*: Not a directory"):
+        make(tmp_path / "file" / "below")

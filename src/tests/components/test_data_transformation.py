@@ -68,3 +68,12 @@ def test_rows_come_in_order_and_without_faults(tmp_path: Path) -> None:
     with pytest.raises(DataValidationError, match="all of them within reported faults"):
         data_transformation.run(config, snapshot(), place, type_id, lakeside.NOW)
     place.close()
+
+
+def test_devices_that_teach_and_said_nothing_before_the_time_kept_unseen(tmp_path: Path) -> None:
+    place, type_id = lakeside.with_readings(tmp_path / "data", 3, 50)
+    config = IngestionConfig(split_days=0.0, unseen_time=1.0)
+    ingested = data_ingestion.run(config, {}, place, type_id, lakeside.NOW)
+    with pytest.raises(DataValidationError, match="none of the 150 readings .* the 3 devices that teach said nothing"):
+        data_transformation.run(TransformationConfig(), {"data_ingestion": ingested}, place, type_id, lakeside.NOW)
+    place.close()

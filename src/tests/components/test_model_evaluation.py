@@ -1,20 +1,22 @@
 """The gate: what is as good may serve, what is worse or was taught wrongly may not, and each check says why."""
 
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, update
 
-from ...components import data_ingestion, data_transformation, model_evaluation, model_pusher, model_trainer
+from ...components import data_ingestion, data_transformation, learnt, model_evaluation, model_pusher, model_trainer
 from ...components.artifact import Artifact, Detail, make
-from ...components.data_ingestion import IngestionConfig
+from ...components.data_ingestion import IngestionConfig, read_ingested
 from ...components.data_transformation import TransformationConfig
 from ...components.data_transformation.transformation import ROWS_FILE, TRANSFORM_FILE
-from ...components.model_evaluation import EvaluationConfig, read_report
+from ...components.learnt import Learnt
+from ...components.model_evaluation import Evaluation, EvaluationConfig, read_report
 from ...components.model_evaluation.intervals import difference, rate, ratio
 from ...components.model_pusher import PusherConfig
 from ...components.model_trainer import TrainerConfig
@@ -82,6 +84,7 @@ def test_a_report_has_every_figure_and_a_card(course: Course) -> None:
     assert report.verdict == "pass" and report.champion == 1
     assert report.challenger_figures["probes"] == report.champion_figures["probes"] > 20
     assert report.challenger_figures["probes_caught"] > 0.8
+    assert report.challenger_figures["devices_with_false_alerts"] <= report.challenger_figures["false_alerts"]
     assert {"budget", "speed", "size", "probes", "false alerts", "faults put in"} <= {c.name for c in report.checks}
     assert any(check.name == "slice step" for check in report.checks)
     card = (again.path / "card.md").read_text()
@@ -95,6 +98,89 @@ def test_a_sensor_scaled_by_a_thousand_is_stopped(course: Course) -> None:
     assert scaled.summary["verdict"] == "fail" and "faults put in" in str(scaled.summary["reason"])
     with pytest.raises(ModelError, match="did not pass the gate"):
         course.push()
+
+
+Serve = Callable[[Learnt | None], None]
+END = fleet.START + 1500 * fleet.MINUTE
+
+
+@pytest.fixture
+def serve(course: Course) -> Iterator[Serve]:
+    """Lets the champion be one that learnt from something else, or from who knows what."""
+    champion = course.place.champion(course.type_id)
+    assert champion is not None
+    models_of_type = course.place.models(course.type_id)
+    changed = models_of_type / "changed"
+
+    def named(folder: str) -> None:
+        with writing(course.place.engine) as session:
+            session.execute(update(models.TrainedModel).values(folder=folder))
+
+    def put(source: Learnt | None) -> None:
+        shutil.copytree(models_of_type / champion.folder, changed, dirs_exist_ok=True)
+        (changed / learnt.FILE).unlink()
+        if source is not None:
+            learnt.write(changed, source)
+        named("changed")
+
+    yield put
+    named(champion.folder)
+    shutil.rmtree(changed)
+
+
+def _judged(course: Course) -> tuple[Evaluation, str, str]:
+    """The report, what it says of the champion, and the card."""
+    made = course.judged()
+    report = read_report(made)
+    told = [check.told for check in report.checks if check.name == "champion"]
+    return report, told[0] if told else "", (made.path / "card.md").read_text()
+
+
+def test_who_learnt_from_all_that_is_judged_is_not_compared_with(course: Course, serve: Serve) -> None:
+    serve(Learnt(list(range(1, 61)), fleet.START, END))
+    report, told, card = _judged(course)
+    assert "learnt from 60 devices" in told and "leaves 0.0 of" in told and "a comparison takes 1" in told
+    assert told in card and report.champion == 1 and not report.champion_figures
+    names = {check.name for check in report.checks}
+    assert {"budget", "probes"} <= names and not {"false alerts", "faults put in"} & names
+    assert report.verdict == "pass"
+
+
+def test_who_learnt_from_nobody_knows_what_is_not_compared_with(course: Course, serve: Serve) -> None:
+    serve(None)
+    report, told, card = _judged(course)
+    assert "what it learnt from is not known" in told and told in card and not report.champion_figures
+    serve(Learnt([1], 0, 1))
+    (course.place.models(course.type_id) / "changed" / learnt.FILE).write_text("{}")
+    assert "can't be read" in _judged(course)[1]
+
+
+def test_models_are_compared_on_what_is_new_to_both(course: Course, serve: Serve) -> None:
+    split = read_ingested(course.made["data_ingestion"]).split
+    whole = _judged(course)[0].champion_figures
+    half = split.held_out[::2]
+    serve(Learnt(half, fleet.START, END))
+    report, told, _ = _judged(course)
+    new = 1 - len(half) / len(split.held_out)
+    assert f"learnt from {len(half)} devices" in told and "both are compared on" in told
+    assert report.champion_figures["device_days"] == pytest.approx(new * whole["device_days"], abs=0.02)
+    assert report.champion_figures["probes"] == pytest.approx(new * whole["probes"])
+    assert report.challenger_figures["probes"] == whole["probes"], "the budget is of all that is judged"
+    assert "faults put in" in {check.name for check in report.checks}
+    serve(Learnt(split.held_out, fleet.START, split.judged_ms))
+    assert _judged(course)[0].champion_figures.keys() == whole.keys(), "what it learnt from was before"
+
+
+def test_a_model_is_not_judged_on_what_it_learnt_from(course: Course) -> None:
+    course.judged()
+    held_out = read_ingested(course.made["data_ingestion"]).split.held_out
+    source = learnt.read(course.made["model_trainer"].path)
+    assert source is not None and not set(source.devices) & set(held_out)
+    stray = course.made["model_trainer"].path
+    learnt.write(stray, Learnt(held_out[:1], source.from_ms, END))
+    with pytest.raises(ModelError, match="of another snapshot than .*; run data_transformation and model_trainer"):
+        model_evaluation.run(EvaluationConfig(), course.made, course.place, course.type_id, lakeside.NOW)
+    learnt.write(stray, source)
 
 
 def test_flipped_labels_are_stopped(tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ def detector() -> Detector:
 
 
 def _state(detector: Detector | None) -> TypeState:
-    state = TypeState(1, PUMP, LearningSettings(10_000, 30, 1 / 30, 3.0), lambda _, learnt: Installed("m", 1, learnt))
+    state = TypeState(
+        1, PUMP, LearningSettings(10_000, 30, 1 / 30, 3.0), lambda _, learnt, source: Installed("m", 1, learnt)
+    )
     state.resize(3)
     state.set_owner_devices(np.full(3, 3))
     if detector is not None:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, delete, select
 
+from ...components import learnt
+from ...components.learnt import Learnt
 from ...detection.detector import Detector
 from ...exceptions import ModelError
 from ...fleet import models
@@ -70,6 +72,19 @@ def test_what_was_kept_is_loaded(engine: Engine, tmp_path: Path, detectors: tupl
     loaded = store.load(1, kept.model, kept.version)
     assert (loaded.model, loaded.version) == (kept.model, 1)
     assert loaded.detector.threshold(1 / 30) == detectors[0].threshold(1 / 30)
+
+
+def test_what_a_model_learnt_from_is_kept_beside_it(
+    engine: Engine, tmp_path: Path, detectors: tuple[Detector, Detector]
+) -> None:
+    store = ModelStore(tmp_path / "models", engine)
+    source = Learnt([1, 2], START_MS, START_MS + 60_000)
+    told = store.keep(1, detectors[0], START_MS, "test", source)
+    untold = store.keep(1, detectors[1], START_MS, "test")
+    assert learnt.read(store.path(1, told.model)) == source
+    assert learnt.read(store.path(1, untold.model)) is None
+    again = ModelStore(tmp_path / "elsewhere", engine).keep(1, detectors[0], START_MS, "of an earlier version")
+    assert again.model == told.model, "a log of an earlier version replayed names the same model"
 
 
 def test_a_folder_that_is_gone_or_damaged_says_what_to_do(

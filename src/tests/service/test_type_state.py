@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from ...components.learnt import Learnt
 from ...detection.detector import Detector
 from ...service.type_state import Batch, Installed, LearningSettings, TypeState
 from ...telemetry.readings import Readings, concat
@@ -24,7 +25,7 @@ def detector() -> Detector:
 def _state(devices: int = 4, *, type_readings: int = 300, installed: Installed | None = None) -> TypeState:
     """A type with so many devices of one owner, in slots 0, 1, …"""
     settings = LearningSettings(type_readings, 30, 1 / 30, 3.0)
-    state = TypeState(1, PUMP, settings, lambda _, learnt: Installed("learnt", 7, learnt))
+    state = TypeState(1, PUMP, settings, lambda _, learnt, source: Installed("learnt", 7, learnt))
     state.resize(devices)
     state.set_owner_devices(np.full(devices, devices))
     if installed is not None:
@@ -56,6 +57,21 @@ def test_a_type_learns_from_its_first_readings_and_scores_those_behind_them() ->
     assert _kinds(_apply(state, range(1, 5), range(70, 80))) == [("unscored", 20), ("scored", 20)]
     assert state.learning is None and state.installed is not None and state.installed.version == 7
     assert np.isfinite(state.devices.float32("enter")).all()
+
+
+def test_it_is_kept_what_a_type_learnt_from() -> None:
+    kept: list[Learnt] = []
+
+    def install_as(_: int, detector: Detector, source: Learnt) -> Installed:
+        kept.append(source)
+        return Installed("learnt", 7, detector)
+
+    state = TypeState(1, PUMP, LearningSettings(300, 30, 1 / 30, 3.0), install_as)
+    state.resize(5)
+    state.set_owner_devices(np.full(5, 5))
+    _apply(state, range(1, 5), range(0, 80))
+    readings, _ = _rows(range(1, 5), range(0, 75))
+    assert kept == [Learnt([1, 2, 3, 4], int(readings.ts.min()), int(readings.ts.max()) + 1)]
 
 
 def test_what_taught_a_type_warms_its_devices_too() -> None:
