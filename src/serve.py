@@ -100,6 +100,7 @@ def run(settings: "Settings", ready: Callable[[str, str | None], None]) -> None:
             stack.callback(_beat(settings, health, metrics))
             stack.callback(_look_at_models(settings))
             stack.callback(_look_at_runs(settings, engine, lake))
+            stack.callback(_look_at_kinds(settings, engine))
         if settings.role != "loop":
             pages = _pages(settings, engine, lake)
             link = _setup_link(engine, wall_ms(), address)
@@ -221,6 +222,15 @@ def _look_at_runs(settings: "Settings", engine: "Engine", lake: "Lake") -> Calla
     from .service.model_watch import ModelWatch
 
     watch = ModelWatch(settings, engine, lake)
+    watch.start()
+    return watch.stop
+
+
+def _look_at_kinds(settings: "Settings", engine: "Engine") -> Callable[[], None]:
+    """Start naming the kinds of fault of open alerts; return what ends it."""
+    from .service.kind_watch import KindWatch
+
+    watch = KindWatch(settings, engine)
     watch.start()
     return watch.stop
 

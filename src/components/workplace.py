@@ -9,8 +9,9 @@ from sqlalchemy import Engine, select
 
 from ..exceptions import ConfigError, DataValidationError
 from ..faults.reports import Reported, without_overlaps
-from ..fleet import audit, database, device_types, model_versions, models
+from ..fleet import audit, database, device_types, kind_versions, model_versions, models
 from ..fleet.database import reading
+from ..fleet.kind_versions import KindVersion
 from ..fleet.model_versions import ModelVersion
 from ..settings import Settings
 from ..telemetry.lake import Lake
@@ -18,6 +19,13 @@ from ..telemetry.schema import DeviceType
 
 Progress = Callable[[float], None]
 """Is told what part of a component's work is done, 0 to 1."""
+
+
+EVERY_TYPE = 0
+"""In place of a type's id, for what is of devices of all types: the model of kinds of fault."""
+
+FAULT_KINDS = "fault-kinds"
+"""In place of a type's name, likewise; no type can be called so."""
 
 
 class Label(msgspec.Struct, frozen=True, array_like=True):
@@ -47,6 +55,10 @@ def site_numbers(devices: Sequence[Placed]) -> dict[int, int]:
     sites = {placed.device_key: placed.full_site for placed in devices if placed.full_site is not None}
     numbers = {name: number for number, name in enumerate(sorted(set(sites.values())))}
     return {key: numbers[name] for key, name in sites.items()}
+
+
+def _folder(type_id: int) -> str:
+    return FAULT_KINDS if type_id == EVERY_TYPE else f"type-{type_id}"
 
 
 def _unseen(_done: float) -> None:
@@ -84,13 +96,13 @@ class Workplace:
 
     def artifacts(self, component: str, type_id: int) -> Path:
         """The folder below which a component keeps what it makes of a type; models are where the service finds them."""
-        if component == "model_trainer":
+        if component in ("model_trainer", "fault_trainer"):
             return self.models(type_id)
-        return self.data / "artifacts" / component / f"type-{type_id}"
+        return self.data / "artifacts" / component / _folder(type_id)
 
     def models(self, type_id: int) -> Path:
         """The folder below which the models of a type are."""
-        return self.data / "models" / f"type-{type_id}"
+        return self.data / "models" / _folder(type_id)
 
     def types(self, name: str | None = None) -> list[tuple[int, str]]:
         """Id and name of the types that have readings in the lake, or of the one named.
@@ -112,6 +124,11 @@ class Workplace:
             )
         return found
 
+    def type_ids(self) -> list[int]:
+        """The ids of all types, whether or not they have readings."""
+        with reading(self.engine) as session:
+            return sorted(entry.type_id for entry in device_types.newest(session))
+
     def device_type(self, type_id: int) -> DeviceType:
         """The newest version of a type."""
         with reading(self.engine) as session:
@@ -121,6 +138,23 @@ class Workplace:
         """The version that serves a type, if one does."""
         with reading(self.engine) as session:
             return model_versions.champion(session, type_id)
+
+    def name_of(self, type_id: int) -> str:
+        """What a type is called, or `FAULT_KINDS` for what is of all types."""
+        return FAULT_KINDS if type_id == EVERY_TYPE else self.device_type(type_id).name
+
+    def serving(self, type_id: int) -> int | None:
+        """The number of the version that serves a type, or, for what is of all types, that names kinds of fault."""
+        if type_id == EVERY_TYPE:
+            named_by = self.kind_champion()
+            return None if named_by is None else named_by.version
+        champion = self.champion(type_id)
+        return None if champion is None else champion.version
+
+    def kind_champion(self) -> KindVersion | None:
+        """The version that names kinds of fault, if one does."""
+        with reading(self.engine) as session:
+            return kind_versions.champion(session)
 
     def versions(self, type_id: int) -> list[ModelVersion]:
         """Every version of a type's model, the newest first."""

@@ -4,6 +4,7 @@ Which sensor lies is found first: the one without which the others behave. A fau
 one of the device does. Features are of that sensor, of the next two, and of those that are left.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,9 @@ BLOCK_MINUTES = 30.0
 RANKED = 3
 LEAST_PAST_MS = 2 * 86_400_000
 LEAST_SENSORS = 3
+MOST_SENSORS = 16
+"""Work grows with the fourth power of their number and more."""
+
 LEAST_ROWS = 12
 ITSELF = 0.15
 """How much a sensor's own oddness counts in finding the suspect, beside that of the others without it."""
@@ -43,16 +47,24 @@ class Episode:
                 f"{past_ms / 3_600_000:.0f} hours before the fault and {len(self.ts) - self.begin} readings in it; to"
                 f" tell its kind takes {LEAST_PAST_MS // 3_600_000} hours and {LEAST_ROWS} readings: wait for more"
             )
-        if self.values.shape[1] < LEAST_SENSORS:
-            raise ModelError(f"{self.values.shape[1]} sensors; to tell a kind of fault takes {LEAST_SENSORS} or more")
+        if not LEAST_SENSORS <= self.values.shape[1] <= MOST_SENSORS:
+            raise ModelError(
+                f"{self.values.shape[1]} sensors; to tell a kind of fault takes {LEAST_SENSORS} to {MOST_SENSORS}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Features of an episode (F,), those of `FEATURES`, and the number of the sensor that is most likely at fault."""
+    """Features of an episode (F,), those of `FEATURES`, and the sensors they are of, the one most likely at fault
+    first."""
 
     features: F64
-    suspect: int
+    ranked: tuple[int, ...]
+
+    @property
+    def suspect(self) -> int:
+        """The number of the sensor that is most likely at fault."""
+        return self.ranked[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +86,47 @@ FEATURES = (*ABOUT_ALL, *(f"{name}_{place}" for place in range(RANKED) for name 
 
 def tell(episode: Episode) -> Told:
     """Find the suspect of an episode, and its features."""
-    past, now = slice(0, episode.begin), slice(episode.begin, None)
-    following = Following.fit(episode.values[past], episode.ts[past], episode.interval_ms)
+    return tell_at(episode, [len(episode.ts)])[0]
+
+
+def tell_at(episode: Episode, ends: Sequence[int]) -> list[Told]:
+    """What was told of an episode when its first `end` rows had come, for each of `ends`, each at least `LEAST_ROWS`
+    past its beginning: what one would have seen then, and no more."""
+    following = Following.fit(episode.values[: episode.begin], episode.ts[: episode.begin], episode.interval_ms)
     columns = following.columns(episode.values, episode.ts)
+    differences = following.differences(episode.values, columns)
+    hours = following.from_hours(episode.values, columns)
+    seen = _Seen(episode, following, differences, hours)
+    return [_told(seen, end) for end in ends]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """An episode with what its past makes of it: `differences` (n, S, S) and `hours` (n, S), as `Following` has them;
+    those of a row are made of rows up to it."""
+
+    episode: Episode
+    following: Following
+    differences: F64
+    hours: F64
+
+
+def _told(seen: _Seen, end: int) -> Told:
+    episode, following, hours = seen.episode, seen.following, seen.hours
+    if end - episode.begin < LEAST_ROWS or end > len(episode.ts):
+        raise ValueError(f"end {end}: expected {episode.begin + LEAST_ROWS} to {len(episode.ts)}")
+    n = following.n_sensors
+    now = slice(episode.begin, end)
     judged = slice(round(LEARN_SHARE * episode.begin), episode.begin)
     per_block = max(2, round(BLOCK_MINUTES * 60_000 / episode.interval_ms))
-    n = following.n_sensors
-    differences = following.differences(episode.values, columns)
-    flat = differences.reshape(len(differences), n * n)
+    flat = seen.differences.reshape(-1, n * n)
     odd = _odd(flat[judged], flat[now], per_block)
     total = odd.total.reshape(n, n)
     others = total.sum(axis=1) - np.diag(total)
     suspect = int(np.argmin(others - ITSELF * np.diag(total)))
     rest = np.delete(np.arange(n), suspect)
     ranked = [suspect, *rest[np.argsort(-total[suspect, rest], kind="stable")].tolist()]
-    residuals = differences[:, suspect]
-    hours = following.from_hours(episode.values, columns)
+    residuals = seen.differences[:, suspect]
     by_hour = _odd(hours[judged], hours[now], per_block)
 
     left = total[suspect, rest]
@@ -116,7 +153,7 @@ def tell(episode: Episode) -> Told:
         about |= {"odd": float(total[suspect, sensor])}
         about |= {"hour_shift": float(by_hour.shift[sensor]), "hour_noise": float(by_hour.noise[sensor])}
         found |= {f"{name}_{place}": value for name, value in about.items()}
-    return Told(np.nan_to_num(np.array([found[name] for name in FEATURES])), suspect)
+    return Told(np.nan_to_num(np.array([found[name] for name in FEATURES])), tuple(ranked[:RANKED]))
 
 
 def _odd(past: F64, now: F64, per_block: int) -> _Odd:

@@ -1,7 +1,7 @@
 """The model of kinds: of a fault that people confirmed, what kind it is, learnt from faults whose kind they told."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -29,11 +29,15 @@ MIN_KIND_DEVICES = 3
 
 @dataclass(frozen=True, slots=True)
 class LabelledEpisodes:
-    """Faults whose kind is known: `device` int (n,), `features` float64 (n, F) of `episodes.tell`, and kinds (n,)."""
+    """Faults whose kind is known: `device` int (n,), `features` float64 (n, F) of `episodes.tell`, and kinds (n,).
+
+    `fault` int (n,) numbers them where one fault is told of several times, as it went on; else each row is its own.
+    """
 
     device: I64
     features: F64
     kinds: Sequence[str]
+    fault: I64 = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __post_init__(self) -> None:
         if self.features.shape != (len(self.device), len(FEATURES)) or len(self.kinds) != len(self.device):
@@ -41,12 +45,26 @@ class LabelledEpisodes:
                 f"features {self.features.shape}, {len(self.kinds)} kinds:"
                 f" expected {len(self.device)} rows of {len(FEATURES)} features"
             )
+        if len(self.fault) != len(self.device):
+            if len(self.fault):
+                raise ValueError(f"{len(self.fault)} numbers of faults: expected {len(self.device)}, or none")
+            object.__setattr__(self, "fault", np.arange(len(self.device)))
 
     def taken(self, mask: np.ndarray) -> "LabelledEpisodes":
-        """The faults of a mask."""
+        """The rows of a mask."""
         return LabelledEpisodes(
-            self.device[mask], self.features[mask], [self.kinds[k] for k in np.flatnonzero(mask).tolist()]
+            self.device[mask],
+            self.features[mask],
+            [self.kinds[k] for k in np.flatnonzero(mask).tolist()],
+            self.fault[mask],
         )
+
+    @property
+    def share(self) -> F64:
+        """What each row counts, (n,): those of one fault are one together."""
+        _, numbers, counts = np.unique(self.fault, return_inverse=True, return_counts=True)
+        result: F64 = 1.0 / counts[numbers]
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +87,16 @@ class KindModel:
 
         Raises ModelError on fewer than 20 faults of kinds that have 5 of 3 devices each, or fewer than two such kinds.
         """
-        kinds, left_out = _learnable(episodes)
-        kept = episodes.taken(np.isin(np.array(episodes.kinds), kinds))
-        label = np.searchsorted(kinds, kept.kinds)
+        kinds, left_out = learnable(episodes.device, episodes.kinds, episodes.fault)
+        return cls.of_kinds(episodes, kinds, left_out, seed)
+
+    @classmethod
+    def of_kinds(
+        cls, episodes: LabelledEpisodes, kinds: Sequence[str], left_out: Sequence[str] = (), seed: int = 1
+    ) -> "KindModel":
+        """Learn to tell these kinds apart, in order, however few labels they have; other faults are left out."""
+        kept = episodes.taken(np.isin(np.array(episodes.kinds), list(kinds)))
+        label, share = np.searchsorted(list(kinds), kept.kinds), kept.share
         centre, spread = kept.features.mean(axis=0), kept.features.std(axis=0)
         # A feature that never moved says nothing; its weight stays 0.
         spread[spread < 1e-9 * np.maximum(np.abs(centre), 1.0)] = np.inf
@@ -79,11 +104,14 @@ class KindModel:
         unseen = np.zeros((len(label), len(kinds)))
         fold = _folds(kept.device, seed)
         for each in np.unique(fold).tolist():
-            weights, bias = _softmax_regression(scaled[fold != each], label[fold != each], len(kinds))
+            weights, bias = _softmax_regression(
+                scaled[fold != each], label[fold != each], share[fold != each], len(kinds)
+            )
             unseen[fold == each] = scaled[fold == each] @ weights.T + bias
-        weights, bias = _softmax_regression(scaled, label, len(kinds))
-        temperature = _temperature(unseen, label)
-        return cls(tuple(kinds), tuple(left_out), centre, spread, weights, bias, temperature, len(label))
+        weights, bias = _softmax_regression(scaled, label, share, len(kinds))
+        temperature = _temperature(unseen, label, share)
+        n_faults = len(np.unique(kept.fault))
+        return cls(tuple(kinds), tuple(left_out), centre, spread, weights, bias, temperature, n_faults)
 
     def probability(self, features: F64) -> F64:
         """How likely each of the kinds is, (n, K), of faults (n, F)."""
@@ -146,20 +174,23 @@ class _Head(msgspec.Struct, frozen=True):
     n_faults: int
 
 
-def _learnable(episodes: LabelledEpisodes) -> tuple[list[str], list[str]]:
-    """Kinds with enough labels, and those without, each in order. Raises ModelError where that is too little."""
-    told = np.array(episodes.kinds)
-    counts = {str(kind): int((told == kind).sum()) for kind in np.unique(told)}
-    devices = {kind: len(np.unique(episodes.device[told == kind])) for kind in counts}
-    kinds = [kind for kind in counts if counts[kind] >= MIN_KIND_FAULTS and devices[kind] >= MIN_KIND_DEVICES]
-    n_faults = sum(counts[kind] for kind in kinds)
-    if len(kinds) < 2 or n_faults < MIN_FAULTS:
+def learnable(device: I64, kinds: Sequence[str], fault: I64) -> tuple[list[str], list[str]]:
+    """Kinds with enough labels, and those without, each in order; arguments as in `LabelledEpisodes`.
+
+    Raises ModelError where that is too little.
+    """
+    told = np.array(kinds, dtype=np.str_)
+    counts = {str(kind): len(np.unique(fault[told == kind])) for kind in np.unique(told)}
+    devices = {kind: len(np.unique(device[told == kind])) for kind in counts}
+    enough = [kind for kind in counts if counts[kind] >= MIN_KIND_FAULTS and devices[kind] >= MIN_KIND_DEVICES]
+    n_faults = sum(counts[kind] for kind in enough)
+    if len(enough) < 2 or n_faults < MIN_FAULTS:
         raise ModelError(
-            f"{len(told)} faults with a kind, of which {len(kinds)} kinds have {MIN_KIND_FAULTS} of {MIN_KIND_DEVICES}"
-            f" devices; to name kinds takes two such kinds and {MIN_FAULTS} faults of them: report faults with their"
-            " kind, or confirm alerts, then train again"
+            f"{sum(counts.values())} faults with a kind, of which {len(enough)} kinds have {MIN_KIND_FAULTS} of"
+            f" {MIN_KIND_DEVICES} devices; to name kinds takes two such kinds and {MIN_FAULTS} faults of them: report"
+            " faults with their kind, or confirm alerts, then train again"
         )
-    return kinds, [kind for kind in counts if kind not in kinds]
+    return enough, [kind for kind in counts if kind not in enough]
 
 
 def _folds(device: I64, seed: int) -> I64:
@@ -170,19 +201,20 @@ def _folds(device: I64, seed: int) -> I64:
     return result
 
 
-def _softmax_regression(scaled: F64, label: I64, n_kinds: int) -> tuple[F64, F64]:
-    """Weights (K, F) and bias (K,); kinds count alike, however many labels they have."""
-    n, n_features = scaled.shape
+def _softmax_regression(scaled: F64, label: I64, share: F64, n_kinds: int) -> tuple[F64, F64]:
+    """Weights (K, F) and bias (K,) from rows that count `share` (n,); kinds count alike, however many labels they
+    have."""
+    n_features = scaled.shape[1]
     is_kind = np.eye(n_kinds)[label]
-    counts = is_kind.sum(axis=0)
-    weight = (n / n_kinds / np.maximum(counts, 1.0))[label]
+    counts = share @ is_kind
+    weight = (share.sum() / n_kinds / np.maximum(counts, 1.0))[label] * share
 
     def loss(flat: F64) -> tuple[float, F64]:
         given = flat.reshape(n_kinds, n_features + 1)
         said = log_softmax(scaled @ given[:, :-1].T + given[:, -1], axis=1)
         off = STRENGTH * weight[:, None] * (np.exp(said) - is_kind)
         gradient = np.column_stack([off.T @ scaled + given[:, :-1], off.sum(axis=0)])
-        value = -STRENGTH * float(weight @ said[np.arange(n), label]) + 0.5 * float((given[:, :-1] ** 2).sum())
+        value = -STRENGTH * float(weight @ said[np.arange(len(label)), label]) + 0.5 * float((given[:, :-1] ** 2).sum())
         return value, gradient.ravel()
 
     start = np.zeros(n_kinds * (n_features + 1))
@@ -191,11 +223,11 @@ def _softmax_regression(scaled: F64, label: I64, n_kinds: int) -> tuple[F64, F64
     return np.ascontiguousarray(given[:, :-1]), given[:, -1].copy()
 
 
-def _temperature(log_odds: F64, label: I64) -> float:
+def _temperature(log_odds: F64, label: I64, share: F64) -> float:
     """What log-odds of faults not learnt from are divided by to lose least (Guo et al., 2017)."""
 
     def loss(log_temperature: float) -> float:
         said = log_softmax(log_odds / np.exp(log_temperature), axis=1)
-        return -float(said[np.arange(len(label)), label].mean())
+        return -float(share @ said[np.arange(len(label)), label] / share.sum())
 
     return float(np.exp(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))

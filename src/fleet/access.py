@@ -10,11 +10,12 @@ from sqlalchemy import ColumnElement, Select, func, or_, select, true, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from ..exceptions import AccessError, ConfigError, ConflictError
-from . import alert_budget, device_types, events, model_versions, models, questions
+from . import alert_budget, device_types, events, likely_kinds, model_versions, models, questions
 from .alert_budget import Spent
 from .database import among
 from .device_types import TypeEntry
 from .events import EventEntry
+from .likely_kinds import Found
 from .model_versions import ModelVersion
 from .owners import OwnerEntry, SiteEntry
 from .principal import Principal
@@ -217,6 +218,13 @@ class Access:
         if row is None:
             raise AccessError(f"there is no alert {alert_id}", 404)
         return questions.alert(row)
+
+    def likely_kinds(self, alert_ids: Sequence[int]) -> dict[int, Found]:
+        """What kind of fault alerts they see are taken for, by id; those that nothing was found of are left out."""
+        seen = select(models.Alert.id).where(
+            among(self._session, models.Alert.id, alert_ids), self._theirs(models.Alert.owner_id)
+        )
+        return likely_kinds.of_alerts(self._session, list(self._session.scalars(seen)))
 
     def alert_history(self, alert_id: int) -> list[HistoryEntry]:
         """What happened to an alert, in order. Raises AccessError (404)."""

@@ -1,5 +1,7 @@
 """What people said of alerts, counted: labels of the model that raised them."""
 
+from collections.abc import Sequence
+
 import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -39,3 +41,10 @@ def labels_since(session: Session, type_id: int, since_ms: int) -> int:
     query = query.join(models.Device, models.Device.id == models.FaultReport.device_key)
     made = models.FaultReport.created_ms >= since_ms
     return int(session.scalar(query.where(models.Device.type_id == type_id, made)) or 0)
+
+
+def kinds_told(session: Session, since_ms: int, besides: Sequence[str]) -> int:
+    """How many fault reports on devices of all types were made after a time, with a kind other than `besides`."""
+    report = models.FaultReport
+    query = select(func.count()).select_from(report).where(report.created_ms > since_ms, report.kind.not_in(besides))
+    return int(session.scalar(query) or 0)

@@ -254,6 +254,30 @@ class TrainedModel(Base):
     run: Mapped[str | None] = mapped_column(String)
 
 
+class KindModelVersion(Base):
+    """A version of the model that names kinds of fault, of devices of all types; columns as in `TrainedModel`, its
+    folder is below models/fault-kinds."""
+
+    __tablename__ = "kind_models"
+    __table_args__ = (
+        Index(
+            "ix_kind_models_champion",
+            "champion",
+            unique=True,
+            sqlite_where=text("champion"),
+            postgresql_where=text("champion"),
+        ),
+    )
+
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    folder: Mapped[str] = mapped_column(String, unique=True)
+    trained_ms: Mapped[int] = mapped_column(BigInteger)
+    champion: Mapped[bool] = mapped_column(default=False)
+    promoted_ms: Mapped[int | None] = mapped_column(BigInteger)
+    run: Mapped[str | None] = mapped_column(String)
+    note: Mapped[str] = mapped_column(Text, default="")
+
+
 class Alert(Base):
     """Something to act on, about a device, a site, or a model; acknowledged and silenced are marks on it.
 
@@ -338,6 +362,24 @@ class AlertHistory(Base):
     what: Mapped[str] = mapped_column(String)
     who: Mapped[str | None] = mapped_column(String)
     text: Mapped[str] = mapped_column(Text, default="")
+
+
+class LikelyKinds(Base):
+    """What kind of fault an alert is taken for, by readings up to `until_ms`; `kinds` are the likeliest few with their
+    probabilities, none where `why_not` says why. Looked at again at `next_ms`, where it isn't null."""
+
+    __tablename__ = "likely_kinds"
+
+    alert_id: Mapped[int] = mapped_column(
+        ForeignKey("alerts.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+    until_ms: Mapped[int] = mapped_column(BigInteger)
+    next_ms: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    model_version: Mapped[int]
+    kinds: Mapped[list[dict[str, Json]]] = mapped_column(_json())
+    signs: Mapped[list[str]] = mapped_column(_json())
+    why_not: Mapped[str] = mapped_column(Text, default="")
 
 
 class Rule(Base):

@@ -32,26 +32,42 @@ def train(
             help="The data are meant to differ from what the model that serves learnt from, as by other units.",
         ),
     ] = False,
+    faults: Annotated[
+        bool,
+        typer.Option(
+            "--faults",
+            help="Learn to name kinds of fault instead, from faults whose kind people told, of all types together.",
+        ),
+    ] = False,
 ) -> None:
     """Learn what is normal for each device type, compare it with the model that serves, and have the better one serve.
 
     A running service takes the new model up within seconds; the next start does where none runs. A run that was killed
     is gone on with. Exit code 3 where a model was trained and refused.
     """
+    from ..components.workplace import EVERY_TYPE
+    from ..exceptions import ConfigError
     from ..fleet import audit
     from . import operating
+    from .faults import FAULTS
     from .progress import Bars
     from .runs import Trigger
     from .training import TRAINING
 
-    pipeline = TRAINING.configured(
-        data_ingestion={"days": days},
-        data_validation={"compare": not data_changed},
-        model_pusher={"shadow_hours": shadow},
+    if faults and (type_name is not None or shadow or data_changed):
+        raise ConfigError("--faults goes with --data and --fresh only: kinds are learnt of devices of all types")
+    pipeline = (
+        FAULTS
+        if faults
+        else TRAINING.configured(
+            data_ingestion={"days": days},
+            data_validation={"compare": not data_changed},
+            model_pusher={"shadow_hours": shadow},
+        )
     )
     refused = False
     with workplace(data) as place:
-        for type_id, _ in place.types(type_name):
+        for type_id in [EVERY_TYPE] if faults else [type_id for type_id, _ in place.types(type_name)]:
             with Bars() as bars:
                 run = operating.run_and_record(
                     pipeline,

@@ -10,11 +10,16 @@ from ..components.command import DataOption, TypeOption, now_ms, workplace
 
 if TYPE_CHECKING:
     from ..components.workplace import Workplace
+    from ..fleet.kind_versions import KindVersion
+    from ..fleet.model_versions import ModelVersion
 
 models = typer.Typer(no_args_is_help=True, help="List, show, promote and roll back models.")
 
 ModelArgument = Annotated[
-    str, typer.Argument(help="TYPE, TYPE@champion, TYPE@challenger or TYPE@NUMBER.", metavar="MODEL")
+    str,
+    typer.Argument(
+        help="TYPE, TYPE@champion, TYPE@challenger or TYPE@NUMBER; fault-kinds in place of TYPE.", metavar="MODEL"
+    ),
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
 SWAP_WAIT_S = 5.0
@@ -22,17 +27,21 @@ SWAP_WAIT_S = 5.0
 
 @models.command("list")
 def list_models(data: DataOption = None, type_name: TypeOption = None, as_json: JsonFlag = False) -> None:
-    """List every version of every type's model, the newest first."""
+    """List every version of every type's model, the newest first, and of the one that names kinds of fault."""
     import msgspec
 
-    from ..fleet import model_versions
+    from ..components.workplace import FAULT_KINDS
+    from ..fleet import kind_versions, model_versions
     from ..fleet.database import reading
 
     with workplace(data) as place:
-        found = []
-        for type_id, name in place.types(type_name):
-            with reading(place.engine) as session:
+        found: list[tuple[str, ModelVersion | KindVersion]] = []
+        types = [] if type_name == FAULT_KINDS else place.types(type_name)
+        with reading(place.engine) as session:
+            for type_id, name in types:
                 found += [(name, version) for version in model_versions.versions(session, type_id)]
+            if type_name in (None, FAULT_KINDS):
+                found += [(FAULT_KINDS, version) for version in kind_versions.versions(session)]
     if as_json:
         typer.echo(json.dumps([{"type": name, **msgspec.to_builtins(version)} for name, version in found], indent=2))
         return
@@ -49,11 +58,12 @@ def show_model(model: ModelArgument, data: DataOption = None) -> None:
     from .runs import Runs
 
     with workplace(data) as place:
-        version = find_version(place, model)
+        kinds = _is_of_kinds(model)
+        version = _kind_version(place, model) if kinds else find_version(place, model)
         if version.run is None:
             typer.echo(f"{model}: {version.note}; no run evaluated it, so it has no card")
             return
-        step = Runs(place.data).get(version.run).step("model_evaluation")
+        step = Runs(place.data).get(version.run).step("fault_evaluation" if kinds else "model_evaluation")
         typer.echo((place.data / step.folder / "card.md").read_text())
 
 
@@ -71,6 +81,9 @@ def promote(
     from .lineage import find_version
 
     with workplace(data) as place:
+        if _is_of_kinds(model):
+            _serve_kinds(place, _kind_version(place, model))
+            return
         version = find_version(place, model)
         command = serve(place, version, now_ms(), warm_days)
         tell_served(place, version.type_id, version.version, command)
@@ -78,19 +91,56 @@ def promote(
 
 @models.command("rollback")
 def rollback(
-    type_name: Annotated[str, typer.Argument(help="The device type.", metavar="TYPE")], data: DataOption = None
+    type_name: Annotated[str, typer.Argument(help="The device type, or fault-kinds.", metavar="TYPE")],
+    data: DataOption = None,
 ) -> None:
     """Have the version serve that served before; what devices have learnt moves over, so that it takes seconds."""
     from ..components.model_pusher import serve
-    from ..fleet import model_versions
+    from ..fleet import kind_versions, model_versions
     from ..fleet.database import reading
 
     with workplace(data) as place:
+        if _is_of_kinds(type_name):
+            with reading(place.engine) as session:
+                kinds = kind_versions.before(session)
+            _serve_kinds(place, kinds)
+            return
         ((type_id, _),) = place.types(type_name)
         with reading(place.engine) as session:
             version = model_versions.before(session, type_id)
         command = serve(place, version, now_ms(), 0)
         tell_served(place, type_id, version.version, command)
+
+
+def _is_of_kinds(model: str) -> bool:
+    from ..components.workplace import FAULT_KINDS
+
+    return model.partition("@")[0] == FAULT_KINDS
+
+
+def _kind_version(place: "Workplace", wanted: str) -> "KindVersion":
+    """The version that `fault-kinds`, `fault-kinds@champion` or `fault-kinds@3` means."""
+    from ..exceptions import ModelError
+    from ..fleet import kind_versions
+    from ..fleet.database import reading
+
+    which = wanted.partition("@")[2] or "champion"
+    with reading(place.engine) as session:
+        found = kind_versions.get(session, int(which)) if which.isdigit() else kind_versions.champion(session)
+    if found is None or not (which.isdigit() or which == "champion"):
+        raise ModelError(
+            f"{wanted!r}: expected fault-kinds, fault-kinds@champion or fault-kinds@NUMBER of one there is"
+        )
+    return found
+
+
+def _serve_kinds(place: "Workplace", version: "KindVersion") -> None:
+    from ..fleet import kind_versions
+    from ..fleet.database import writing
+
+    with writing(place.engine) as session:
+        kind_versions.promote(session, version, place.who, now_ms())
+    typer.echo(f"version {version.version} names kinds of fault from the next look at the alerts on")
 
 
 def lineage(model: ModelArgument, data: DataOption = None) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import structlog
 
 from ..components.artifact import Artifact, read
-from ..components.workplace import Workplace
+from ..components.workplace import EVERY_TYPE, Workplace
 from ..exceptions import ModelError, StorageError
 from .alarms import settle_runs
 from .runner import Clock, Sleep, Watcher, execute
@@ -43,6 +43,8 @@ def run_and_record(
 
 def _alert(place: Workplace, type_id: int, now_ms: int) -> None:
     """Open or end alerts by how the run went; where the database fails, the next look does it."""
+    if type_id == EVERY_TYPE:
+        return  # alerts about models are about a type's; the run says how it went
     try:
         settle_runs(place, type_id, now_ms)
     except StorageError as error:
@@ -62,7 +64,10 @@ def record(place: Workplace, type_id: int) -> bool:
                     told.record(run, artifacts(place, run))
                     run.recorded = True
                     runs.save(run)
-            told.mirror(type_id)
+            if type_id == EVERY_TYPE:
+                told.mirror_kinds()
+            else:
+                told.mirror(type_id)
     except StorageError as error:
         log.error("mlflow.not_told", reason=str(error))
         return False

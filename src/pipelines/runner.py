@@ -61,7 +61,8 @@ def execute(
     watcher: Watcher | None = None,
     sleep: Sleep = time.sleep,
 ) -> tuple[Run, dict[str, Artifact]]:
-    """Run a pipeline for one device type, or go on with the run of it that was killed (not with `fresh`).
+    """Run a pipeline for one device type (`EVERY_TYPE`: for devices of all types), or go on with the run of it that was
+    killed (not with `fresh`).
 
     Returns the run and what its steps made. A run that a gate stopped is no error: its state is `stopped`. Raises the
     step's own error where one failed for good, and ConflictError where the pipeline is running for this type.
@@ -85,14 +86,13 @@ class _Running:
     def go(self, type_id: int, trigger: Trigger, fresh: bool) -> tuple[Run, dict[str, Artifact]]:
         run = None if fresh else self._unfinished(type_id)
         if run is None:
-            previous = self._place.champion(type_id)
             run = self._runs.begin(
                 self._pipeline.name,
                 [step.name for step in self._pipeline.steps],
                 type_id,
-                self._place.device_type(type_id).name,
+                self._place.name_of(type_id),
                 trigger,
-                None if previous is None else previous.version,
+                self._place.serving(type_id),
                 self._clock(),
             )
         self._watcher.begun(run)

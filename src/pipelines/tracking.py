@@ -7,8 +7,9 @@ from them. It is imported here and nowhere else, and only once something is to b
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +18,10 @@ import structlog
 from ..components.artifact import Artifact
 from ..components.data_ingestion import read_ingested
 from ..components.model_evaluation import read_report
-from ..components.workplace import Workplace
+from ..components.workplace import EVERY_TYPE, FAULT_KINDS, Workplace
 from ..exceptions import StorageError
-from ..fleet import model_versions
+from ..fleet import kind_versions, model_versions
 from ..fleet.database import reading
-from ..fleet.model_versions import ModelVersion
 from .runs import Run, Runs
 
 if TYPE_CHECKING:
@@ -35,6 +35,29 @@ STATUS = {"done": "FINISHED", "stopped": "FINISHED", "failed": "FAILED", "runnin
 RUN_TAG = "faultwatch.run"
 MOST_TAG = 4_000
 """MLflow cuts a tag at 5,000 characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class _MadeBy:
+    """The pipeline that makes a kind of model, and the step that leaves its card."""
+
+    pipeline: str
+    judged_in: str
+
+
+_DETECTORS = _MadeBy("training", "model_evaluation")
+_KINDS = _MadeBy("faults", "fault_evaluation")
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A version as MLflow is told of it: `source` is its folder, `role` its alias, if it has one."""
+
+    version: int
+    source: str
+    role: str
+    run: str | None
+    note: str
 
 
 class Tracking:
@@ -74,43 +97,61 @@ class Tracking:
         with reading(self._place.engine) as session:
             versions = sorted(model_versions.versions(session, type_id), key=lambda one: one.version)
         name = self._place.device_type(type_id).name
-        model = f"{name}-{type_id}"
-        registered = self._registered(model)
-        for version in versions:
-            if version.version not in registered:
-                self._register(model, version)
+        entries = [
+            _Entry(one.version, str(self._place.models(type_id) / one.folder), one.role, one.run, one.note)
+            for one in versions
+        ]
+        self._mirror(f"{name}-{type_id}", "Anomaly detector of a device type", _DETECTORS, entries)
+
+    def mirror_kinds(self) -> None:
+        """The same for the model that names kinds of fault."""
+        with reading(self._place.engine) as session:
+            versions = sorted(kind_versions.versions(session), key=lambda one: one.version)
+        folder = self._place.models(EVERY_TYPE)
+        entries = [_Entry(one.version, str(folder / one.folder), one.role, one.run, one.note) for one in versions]
+        if entries:
+            self._mirror(FAULT_KINDS, "Names the kind of a fault, for devices of all types", _KINDS, entries)
+
+    def _mirror(self, model: str, what: str, made_by: "_MadeBy", entries: Sequence["_Entry"]) -> None:
+        registered = self._registered(model, what)
+        for entry in entries:
+            if entry.version not in registered:
+                self._register(model, made_by, entry)
         for alias in ("champion", "challenger"):
-            holder = next((one for one in versions if one.role == alias), None)
+            holder = next((entry for entry in entries if entry.role == alias), None)
             if holder is not None:
                 self._client.set_registered_model_alias(model, alias, str(holder.version))
             else:
                 self._client.delete_registered_model_alias(model, alias)
 
-    def _registered(self, model: str) -> set[int]:
+    def _registered(self, model: str, what: str) -> set[int]:
         if not self._client.search_registered_models(filter_string=f"name = '{model}'"):
-            self._client.create_registered_model(model, description="Anomaly detector of a device type")
+            self._client.create_registered_model(model, description=what)
         return {int(one.version) for one in self._client.search_model_versions(f"name = '{model}'")}
 
-    def _register(self, model: str, version: ModelVersion) -> None:
-        known = None if version.run is None else self._known(self._experiment("training"), version.run)
-        card = self._card(version)
+    def _register(self, model: str, made_by: "_MadeBy", entry: "_Entry") -> None:
+        known = None if entry.run is None else self._known(self._experiment(made_by.pipeline), entry.run)
         self._client.create_model_version(
             model,
-            source=str(self._place.models(version.type_id) / version.folder),
+            source=entry.source,
             run_id=known,
-            tags={"folder": version.folder, "note": version.note, **({RUN_TAG: version.run} if version.run else {})},
-            description=card,
+            tags={
+                "folder": Path(entry.source).name,
+                "note": entry.note,
+                **({RUN_TAG: entry.run} if entry.run else {}),
+            },
+            description=self._card(made_by, entry),
         )
 
-    def _card(self, version: ModelVersion) -> str:
+    def _card(self, made_by: "_MadeBy", entry: "_Entry") -> str:
         """The model card of a version, as the evaluation of its run wrote it; its note where no run made it."""
-        if version.run is None:
-            return version.note
+        if entry.run is None:
+            return entry.note
         try:
-            step = Runs(self._place.data).get(version.run).step("model_evaluation")
+            step = Runs(self._place.data).get(entry.run).step(made_by.judged_in)
             return (self._place.data / step.folder / "card.md").read_text()
         except (OSError, StorageError):
-            return version.note
+            return entry.note
 
     def _experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)

@@ -11,6 +11,7 @@ import structlog
 from ..exceptions import FaultwatchError
 
 if TYPE_CHECKING:
+    from ..components.workplace import Workplace
     from ..settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -75,5 +76,23 @@ def one_round(settings: "Settings") -> None:
                 log.error("round.failed", type=name, reason=str(error), meaning="the champion goes on serving")
     except FaultwatchError as error:
         log.warning("round.nothing", reason=str(error))
+    try:
+        _learn_kinds(place, settings)
     finally:
         place.close()
+
+
+def _learn_kinds(place: "Workplace", settings: "Settings") -> None:
+    """Train the model of kinds again, where enough faults with a kind are new."""
+    from ..components.command import now_ms
+    from ..components.workplace import EVERY_TYPE, FAULT_KINDS
+    from ..pipelines.faults import FAULTS, due
+    from ..pipelines.operating import run_and_record, told
+
+    try:
+        trigger = due(place, settings, now_ms())
+        if trigger is not None:
+            for line in told(place, run_and_record(FAULTS, place, EVERY_TYPE, trigger, clock=now_ms)):
+                log.info("round", type=FAULT_KINDS, told=line.strip())
+    except FaultwatchError as error:
+        log.error("round.failed", type=FAULT_KINDS, reason=str(error), meaning="the champion goes on naming kinds")

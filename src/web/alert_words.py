@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..fleet.likely_kinds import Found
 from ..fleet.views import AlertTab, AlertView, HistoryEntry, NoticeView
 from .words import Reader, duration, plural
 
@@ -56,6 +57,30 @@ class Step:
     status: str
     words: str
     at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Likely:
+    """The kind of fault that an alert is likely to be: the kind in words, "Likely leak (84 %)", what else it may be,
+    and what speaks for it."""
+
+    kind: str
+    words: str
+    others: str
+    signs: tuple[str, ...]
+
+
+def likely(alert: AlertView, found: Found | None) -> Likely | None:
+    """What is said of an alert's kind of fault; nothing once somebody has said it, or where none is likely enough."""
+    if found is None or not found.is_said or alert.confirmed_kind:
+        return None
+    first, *others = [(fault_label(one.kind).lower(), f"{100 * one.probability:.0f} %") for one in found.kinds]
+    return Likely(
+        kind=first[0],
+        words=f"Likely {first[0]} ({first[1]})",
+        others="else " + " or ".join(f"{kind} ({percent})" for kind, percent in others) if others else "",
+        signs=found.signs,
+    )
 
 
 def fault_label(kind: str) -> str:

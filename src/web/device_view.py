@@ -60,6 +60,7 @@ class DevicePage:
     under: str
     others: str
     blame: list[alert_words.Share]
+    likely: alert_words.Likely | None
     alert: Chosen | None
     maintenance: MaintenanceView | None
     repairable: bool
@@ -124,6 +125,7 @@ def device_page(
         under=alert_words.under(worst) if worst else "",
         others=_others(opened[1:]),
         blame=alert_words.blame(worst, len(device_type.sensors)) if worst else [],
+        likely=_likely(access, history, reader) if current is None else None,
         alert=chosen_alert(worst, reader) if worst else None,
         maintenance=current,
         repairable=bool(reports),
@@ -195,6 +197,14 @@ def _sentence(
         case "maintenance":
             return "It is in maintenance. No alert fires meanwhile."
     return "It behaves unlike itself; the charts show where."
+
+
+def _likely(access: Access, history: list[AlertView], reader: Reader) -> alert_words.Likely | None:
+    """Of the newest anomaly that is open, or has ended within the day."""
+    told = [alert for alert in history if alert.kind == "anomaly"][:1]
+    if not told or (told[0].resolved_ms or reader.now_ms) < reader.now_ms - DAY_MS:
+        return None
+    return alert_words.likely(told[0], access.likely_kinds([told[0].id]).get(told[0].id))
 
 
 def _others(alerts: list[AlertView]) -> str:

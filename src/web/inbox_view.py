@@ -1,6 +1,6 @@
 """What the alerts page shows: the inbox by site, and the chosen alert."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -60,6 +60,7 @@ class Chosen:
     blame: list[alert_words.Share]
     charts: Charts | None
     happened: list[alert_words.Step]
+    likely: alert_words.Likely | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,9 @@ def inbox(
     page = access.alerts(AlertQuery(tab=shown, limit=SHOWN, cursor=cursor), reader.now_ms)
     counts = access.alert_counts(AlertQuery(), reader.now_ms)
     tabs = [Tab(name, getattr(counts, name)) for name in TABS]
-    groups = _groups(page.items, roster, owner_id, reader, shown)
+    found = access.likely_kinds([alert.id for alert in page.items])
+    likely = {alert.id: alert_words.likely(alert, found.get(alert.id)) for alert in page.items}
+    groups = _groups(page.items, likely, roster, owner_id, reader, shown)
     order = [row.id for group in groups for row in group.alerts]
     by_id = {alert.id: alert for alert in page.items}
     chosen = picked or (by_id[order[0]] if order else None)
@@ -175,6 +178,7 @@ def chosen_alert(alert: AlertView, reader: Reader, across: bool = False) -> Chos
 
 def _particulars(access: Access, alert: AlertView, reader: Reader, across: bool) -> Chosen:
     plain = chosen_alert(alert, reader, across)
+    likely = alert_words.likely(alert, access.likely_kinds([alert.id]).get(alert.id))
     happened = alert_words.happened(alert, access.alert_history(alert.id))
     happened += [step for notice in access.notices(alert.id) if (step := alert_words.told(notice)) is not None]
     device_type = access.type(alert.type_id).device_type if alert.type_id else None
@@ -182,7 +186,7 @@ def _particulars(access: Access, alert: AlertView, reader: Reader, across: bool)
     blame = alert_words.blame(alert, len(device_type.sensors)) if device_type else []
     values = {name: getattr(plain, name) for name in plain.__dataclass_fields__}
     ordered = sorted(happened, key=lambda step: step.at_ms)
-    return Chosen(**{**values, "charts": charts, "happened": ordered, "blame": blame})
+    return Chosen(**{**values, "charts": charts, "happened": ordered, "blame": blame, "likely": likely})
 
 
 def _charts(alert: AlertView, interval_ms: int, reader: Reader, across: bool) -> Charts | None:
@@ -208,7 +212,14 @@ def _following(order: Sequence[int], alert_id: int) -> int | None:
     return rest[0] if rest else None
 
 
-def _groups(alerts: Sequence[AlertView], roster: Roster, owner_id: int | None, reader: Reader, tab: str) -> list[Group]:
+def _groups(
+    alerts: Sequence[AlertView],
+    likely: Mapping[int, alert_words.Likely | None],
+    roster: Roster,
+    owner_id: int | None,
+    reader: Reader,
+    tab: str,
+) -> list[Group]:
     devices = dict(roster.of(owner_id).group_by("site_id").len().iter_rows())
     by_site: dict[int | str | None, list[AlertView]] = {}
     for alert in alerts if tab == "resolved" else worst_first(list(alerts)):
@@ -216,17 +227,19 @@ def _groups(alerts: Sequence[AlertView], roster: Roster, owner_id: int | None, r
     groups = []
     for site_id, members in by_site.items():
         if site_id == "model":
-            groups.append(Group("Models", "for operators only", [_row(alert, reader) for alert in members]))
+            groups.append(Group("Models", "for operators only", [_row(alert, None, reader) for alert in members]))
             continue
         whole = any(alert.device_key is None for alert in members)
         concerned = len({alert.device_key for alert in members} - {None})
         words = alert_words.group_words(concerned, whole, int(devices.get(site_id, 0)))
-        groups.append(Group(members[0].site or "No site", words, [_row(alert, reader) for alert in members]))
+        rows = [_row(alert, likely.get(alert.id), reader) for alert in members]
+        groups.append(Group(members[0].site or "No site", words, rows))
     return groups
 
 
-def _row(alert: AlertView, reader: Reader) -> Row:
+def _row(alert: AlertView, likely: alert_words.Likely | None, reader: Reader) -> Row:
     title = f"{alert_words.subject(alert)}: {alert_words.headline(alert)}"
+    title += f", likely {likely.kind}" if likely else ""
     at = alert.fired_ms if alert.state == "firing" else (alert.resolved_ms or alert.fired_ms)
     return Row(
         alert.id,

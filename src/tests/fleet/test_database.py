@@ -30,7 +30,7 @@ def test_migrating_twice_changes_nothing(database_url: str) -> None:
     database.migrate(engine)
     before = database.revision(engine)
     database.migrate(engine)
-    assert before == database.revision(engine) == "0005"
+    assert before == database.revision(engine) == "0006"
     engine.dispose()
 
 
@@ -119,7 +119,7 @@ def test_processes_that_start_at_once_wait_for_each_other(database_url: str) -> 
         for _ in range(2)
     ]
     answers = [start.communicate(timeout=60) for start in starts]
-    assert [out.strip() for out, _ in answers] == ["0005", "0005"], answers
+    assert [out.strip() for out, _ in answers] == ["0006", "0006"], answers
 
 
 def test_a_newer_database_is_left_alone(database_url: str) -> None:

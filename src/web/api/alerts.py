@@ -55,7 +55,9 @@ def alerts(
         )
         now_ms = web.now_ms()
         page = access.alerts(query, now_ms)
-    return models.Alerts(items=[shown.alert(view, now_ms) for view in page.items], next=page.next)
+        likely = access.likely_kinds([view.id for view in page.items])
+    items = [shown.alert(view, now_ms, likely.get(view.id)) for view in page.items]
+    return models.Alerts(items=items, next=page.next)
 
 
 @router.get("/alerts/{alert_id}", summary="An alert", responses=models.PROBLEMS)
@@ -119,6 +121,7 @@ def _detail(request: Request, access: Access, alert_id: int) -> models.AlertDeta
         models.Happened(at=iso(entry.at_ms), what=entry.what, who=entry.who, text=entry.text)
         for entry in access.alert_history(alert_id)
     ]
+    found = access.likely_kinds([alert_id]).get(alert_id)
     return models.AlertDetail(
-        **shown.alert(access.alert(alert_id), parts(request).now_ms()).model_dump(), history=history
+        **shown.alert(access.alert(alert_id), parts(request).now_ms(), found).model_dump(), history=history
     )

@@ -36,13 +36,14 @@ def fleet(request: Request, visitor: Reading) -> models.Fleet:
     with access_of(web, visitor) as access:
         counts = access.alert_counts(AlertQuery(), now_ms)
         worst = worst_first(open_alerts(access, now_ms))[:MOST_ATTENTION]
+        likely = access.likely_kinds([view.id for view in worst])
     return models.Fleet(
         at=iso(now_ms),
         devices=roster.of(owner_id).height,
         counts=roster.counts(owner_id),
         readings_per_min=roster.readings_per_min(owner_id),
         alerts=models.AlertCounts(**msgspec.structs.asdict(counts)),
-        attention=[shown.alert(view, now_ms) for view in worst],
+        attention=[shown.alert(view, now_ms, likely.get(view.id)) for view in worst],
     )
 
 

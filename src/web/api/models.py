@@ -33,6 +33,25 @@ class Devices(BaseModel):
     next: str | None
 
 
+class LikelyKind(BaseModel):
+    """A kind of fault and how likely it is, 0 to 1."""
+
+    kind: str
+    probability: float
+
+
+class LikelyFault(BaseModel):
+    """The kind of fault that an alert most likely is, by its readings up to `until`; `others` are the next likely, and
+    `signs` say what speaks for it. A kind is named from a probability of 0.5 on."""
+
+    kind: str
+    probability: float
+    others: list[LikelyKind]
+    signs: list[str]
+    until: str
+    model_version: int
+
+
 class Alert(BaseModel):
     """An alert; about a device, about a site where `device_id` is null, or, of kind `model`, about a model: then it
     has no owner, and `cause`, `subject` and `link` say what is wrong with what, and where one sees more."""
@@ -64,6 +83,7 @@ class Alert(BaseModel):
     cause: str | None
     subject: str | None
     link: str | None
+    likely_fault: LikelyFault | None
 
 
 class Alerts(BaseModel):

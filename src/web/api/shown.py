@@ -2,10 +2,11 @@
 
 from math import isfinite
 
+from ...fleet.likely_kinds import Found
 from ...fleet.views import AlertView, DeviceView, ReportedFault, RuleView
 from ..roster import STATUS_NAMES, Roster
 from ..words import iso
-from .models import Alert, Device, FaultReport, Rule
+from .models import Alert, Device, FaultReport, LikelyFault, LikelyKind, Rule
 
 
 def optional_iso(ms: object) -> str | None:
@@ -34,8 +35,8 @@ def device(view: DeviceView, roster: Roster) -> Device:
     )
 
 
-def alert(view: AlertView, now_ms: int) -> Alert:
-    """An alert, its sentence as it is now."""
+def alert(view: AlertView, now_ms: int, found: Found | None = None) -> Alert:
+    """An alert, its sentence as it is now, and the kind of fault it is likely to be."""
     return Alert(
         id=view.id,
         owner=view.owner,
@@ -64,6 +65,21 @@ def alert(view: AlertView, now_ms: int) -> Alert:
         cause=view.cause,
         subject=view.subject,
         link=view.link,
+        likely_fault=_likely(found),
+    )
+
+
+def _likely(found: Found | None) -> LikelyFault | None:
+    if found is None or not found.is_said:
+        return None
+    first, *others = found.kinds
+    return LikelyFault(
+        kind=first.kind,
+        probability=first.probability,
+        others=[LikelyKind(kind=one.kind, probability=one.probability) for one in others],
+        signs=list(found.signs),
+        until=iso(found.until_ms),
+        model_version=found.model_version,
     )
 
 
