@@ -26,7 +26,8 @@ demo: .venv/.installed ## watch a simulated fleet: 200 devices, two weeks of his
 test: .venv/.dev ## check format, lint, types and layers, then run the tests (FAULTWATCH_REQUIRE names what may not be skipped)
 	@scripts/system-packages
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+	@# Workers use every core; threads of BLAS beside them would only wait for each other.
+	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 infra-test: .venv/.dev .venv-infra/.installed ## check infrastructure, apply it to a simulator of AWS, destroy it (needs terraform)
 	$(BIN)/pytest -m infra -n $(WORKERS) --dist loadfile --timeout 3000 src/tests/infrastructure
