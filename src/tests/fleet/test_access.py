@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, insert, select, update
 
 from ...exceptions import AccessError, ConfigError, ConflictError, FaultwatchError
-from ...fleet import channels, database, model_versions, models, owners, rules, tokens, users
+from ...fleet import channels, database, likely_kinds, model_versions, models, owners, rules, tokens, users
 from ...fleet.access import Access
+from ...fleet.likely_kinds import Found
 from ...fleet.principal import Principal
 from ...fleet.secrets import Secrets
 from ...fleet.views import AlertCounts, AlertQuery, DeviceQuery
@@ -284,13 +285,19 @@ BY_TYPE: dict[str, Reader] = {
 """Questions about types, answered for those they see."""
 
 
+BY_ALERT: dict[str, Reader] = {
+    "likely_kinds": lambda a, f, o: a.likely_kinds([_first_alert(a, owner_id) for owner_id in (f.north, f.south)])
+}
+"""Questions about alerts, answered for those they see."""
+
+
 FOR_ADMINS: dict[str, Reader] = {"audit": lambda a, f, o: a.audit().items}
 """Questions of the whole house, which only admins may ask."""
 
 
 def test_every_question_is_known_to_these_tests() -> None:
     public = {name for name in vars(Access) if not name.startswith("_")}
-    assert public == set(ABOUT_ONE) | set(LISTS) | set(COUNTS) | set(BY_TYPE) | set(FOR_ADMINS)
+    assert public == set(ABOUT_ONE) | set(LISTS) | set(COUNTS) | set(BY_TYPE) | set(BY_ALERT) | set(FOR_ADMINS)
 
 
 @pytest.mark.parametrize("role", ["operator", "owner", "viewer"])
@@ -330,6 +337,21 @@ def test_lists_hold_ones_own(engine: Engine, fleet: Fleet) -> None:
             assert owners_in(name, Access(session, owner(fleet.north))) == {fleet.north}, name
             assert owners_in(name, Access(session, Principal(None, "viewer", fleet.south))) == {fleet.south}, name
             assert owners_in(name, Access(session, OPERATOR)) == {fleet.north, fleet.south}, name
+
+
+def test_kinds_of_fault_are_told_of_alerts_they_see(engine: Engine, fleet: Fleet) -> None:
+    everything(engine, fleet)
+    with database.writing(engine) as session:
+        first = {owner_id: _first_alert(Access(session, OPERATOR), owner_id) for owner_id in (fleet.north, fleet.south)}
+        for owner_id, alert_id in first.items():
+            found = Found(alert_id=alert_id, at_ms=NOW_MS, until_ms=NOW_MS, next_ms=None, model_version=1)
+            likely_kinds.keep(session, found, owner_id, news=False)
+    with database.reading(engine) as session:
+        for owner_id, alert_id in first.items():
+            own = BY_ALERT["likely_kinds"](Access(session, owner(owner_id)), fleet, owner_id)
+            assert isinstance(own, dict) and set(own) == {alert_id}
+        every = BY_ALERT["likely_kinds"](Access(session, OPERATOR), fleet, fleet.north)
+        assert isinstance(every, dict) and set(every) == set(first.values())
 
 
 def test_models_are_told_of_types_they_see(engine: Engine, fleet: Fleet) -> None:

@@ -132,7 +132,7 @@ def test_types_that_can_not_be_added(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_migrating_says_where_it_is(shell: Shell) -> None:
-    assert shell("migrate") == f"sqlite:///{shell.data / 'faultwatch.db'} is at revision 0005\n"
+    assert shell("migrate") == f"sqlite:///{shell.data / 'faultwatch.db'} is at revision 0006\n"
 
 
 def test_rules_from_adding_to_removing(shell: Shell, tmp_path: Path) -> None:
