@@ -1,10 +1,8 @@
 """Has the kinds of fault of open alerts named, in a child process of low priority, so that no reading waits for it."""
 
-import multiprocessing
 import os
 import threading
 import time
-from multiprocessing.context import SpawnProcess
 from typing import TYPE_CHECKING
 
 import structlog
@@ -13,6 +11,7 @@ from sqlalchemy import Engine
 from ..exceptions import FaultwatchError
 from ..fleet import kind_versions, likely_kinds
 from ..fleet.database import reading
+from .aside import Aside
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 EVERY_S = 60.0
-NICENESS = 10
 MOST_S = 300.0
 """A child that takes longer than this hangs, and is ended."""
 
@@ -30,11 +28,10 @@ class KindWatch:
     time, none while nothing is due or no model names kinds."""
 
     def __init__(self, settings: "Settings", engine: Engine, every_s: float = EVERY_S) -> None:
-        self._settings = settings
         self._engine = engine
         self._every_s = every_s
         self._stopping = threading.Event()
-        self._child: SpawnProcess | None = None
+        self._naming = Aside(name_due, settings, MOST_S)
         self._thread = threading.Thread(target=self._run, name="kind-watch", daemon=True)
 
     def start(self) -> None:
@@ -44,8 +41,7 @@ class KindWatch:
     def stop(self) -> None:
         """End; a child at work is ended too, what it has written down stays."""
         self._stopping.set()
-        if self._child is not None:
-            self._child.terminate()
+        self._naming.stop()
         self._thread.join()
 
     def is_due(self, now_ms: int) -> bool:
@@ -57,26 +53,14 @@ class KindWatch:
     def _run(self) -> None:
         while not self._stopping.wait(self._every_s):
             try:
-                if self.is_due(time.time_ns() // 1_000_000):
-                    self._name()
+                if self.is_due(time.time_ns() // 1_000_000) and (exit_code := self._naming.run()):
+                    log.error("kind_watch.child_failed", exit_code=exit_code, meaning="the next look tries again")
             except FaultwatchError as error:
                 log.warning("kind_watch.failed", reason=str(error), meaning="the next look finds the same")
-
-    def _name(self) -> None:
-        # Started while other threads run: a fork would take their locks along.
-        self._child = multiprocessing.get_context("spawn").Process(target=name_due, args=(self._settings,))
-        self._child.start()
-        self._child.join(MOST_S)
-        if self._child.is_alive():
-            self._child.terminate()
-            self._child.join()
-        if self._child.exitcode and not self._stopping.is_set():
-            log.error("kind_watch.child_failed", exit_code=self._child.exitcode, meaning="the next look tries again")
 
 
 def name_due(settings: "Settings") -> None:
     """Name the kinds of the alerts that are due."""
-    os.nice(NICENESS)
     # One thread: sums of the size at hand gain nothing by more, and the other core is the scorer's.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from ..components.command import now_ms

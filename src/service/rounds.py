@@ -1,14 +1,12 @@
 """Looks at the models every few hours, in a child process of low priority, so that training never delays a reading."""
 
-import multiprocessing
-import os
 import threading
-from multiprocessing.context import SpawnProcess
 from typing import TYPE_CHECKING
 
 import structlog
 
 from ..exceptions import FaultwatchError
+from .aside import Aside
 
 if TYPE_CHECKING:
     from ..components.workplace import Workplace
@@ -19,8 +17,6 @@ log = structlog.get_logger(__name__)
 FIRST_S = 60.0
 """After the start the loop has its own to do."""
 
-NICENESS = 10
-
 
 class Rounds:
     """Runs `one_round` in a child process every `settings.monitor_hours`; the next begins once the last is over."""
@@ -29,7 +25,7 @@ class Rounds:
         self._settings = settings
         self._first_s = first_s
         self._stopping = threading.Event()
-        self._child: SpawnProcess | None = None
+        self._round = Aside(one_round, settings)
         self._thread = threading.Thread(target=self._run, name="rounds", daemon=True)
         self.done = 0
 
@@ -40,19 +36,14 @@ class Rounds:
     def stop(self) -> None:
         """End; a run that is under way is ended too, and gone on with by the next round."""
         self._stopping.set()
-        if self._child is not None:
-            self._child.terminate()
+        self._round.stop()
         self._thread.join()
 
     def _run(self) -> None:
         wait = self._first_s
         while not self._stopping.wait(wait):
-            # Started while other threads run: a fork would take their locks along.
-            self._child = multiprocessing.get_context("spawn").Process(target=one_round, args=(self._settings,))
-            self._child.start()
-            self._child.join()
-            if self._child.exitcode and not self._stopping.is_set():
-                log.error("rounds.failed", exit_code=self._child.exitcode, meaning="the next round tries again")
+            if exit_code := self._round.run():
+                log.error("rounds.failed", exit_code=exit_code, meaning="the next round tries again")
             self.done += 1
             wait = (self._settings.monitor_hours or 1.0) * 3600
 
@@ -64,7 +55,6 @@ def one_round(settings: "Settings") -> None:
     from ..logs import configure
     from ..pipelines.watching import watch
 
-    os.nice(NICENESS)
     configure(settings)
     place = Workplace.open(settings)
     try:
