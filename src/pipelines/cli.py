@@ -20,7 +20,9 @@ VersionOption = Annotated[int | None, typer.Option(help="A version of the model.
 def train(
     data: DataOption = None,
     type_name: TypeOption = None,
-    days: Annotated[float, typer.Option(help="How many days back to learn from.", min=0.001)] = 60.0,
+    days: Annotated[
+        float | None, typer.Option(help="How many days back to learn from. Default: 60.", min=0.001)
+    ] = None,
     shadow: Annotated[
         float, typer.Option(help="Watch a model that passes for so many hours before it serves.", min=0)
     ] = 0.0,
@@ -54,13 +56,13 @@ def train(
     from .runs import Trigger
     from .training import TRAINING
 
-    if faults and (type_name is not None or shadow or data_changed):
+    if faults and (type_name is not None or days is not None or shadow or data_changed):
         raise ConfigError("--faults goes with --data and --fresh only: kinds are learnt of devices of all types")
     pipeline = (
         FAULTS
         if faults
         else TRAINING.configured(
-            data_ingestion={"days": days},
+            data_ingestion={} if days is None else {"days": days},
             data_validation={"compare": not data_changed},
             model_pusher={"shadow_hours": shadow},
         )

@@ -191,4 +191,6 @@ def test_new_reports_ask_for_a_training_and_a_cool_down_holds_it(place: Workplac
 def test_options_of_detectors_do_not_go_with_faults(place: Workplace) -> None:
     with pytest.raises(ConfigError, match="of devices of all types"):
         train(data=place.data, type_name="pump", faults=True)
+    with pytest.raises(ConfigError, match="of devices of all types"):
+        train(data=place.data, days=30.0, faults=True)
     place.close()
