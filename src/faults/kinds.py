@@ -186,9 +186,9 @@ def learnable(device: I64, kinds: Sequence[str], fault: I64) -> tuple[list[str],
     n_faults = sum(counts[kind] for kind in enough)
     if len(enough) < 2 or n_faults < MIN_FAULTS:
         raise ModelError(
-            f"{sum(counts.values())} faults with a kind, of which {len(enough)} kinds have {MIN_KIND_FAULTS} of"
-            f" {MIN_KIND_DEVICES} devices; to name kinds takes two such kinds and {MIN_FAULTS} faults of them: report"
-            " faults with their kind, or confirm alerts, then train again"
+            f"people told the kind of {sum(counts.values())} faults, and {len(enough)} kinds have {MIN_KIND_FAULTS} or"
+            f" more, on {MIN_KIND_DEVICES} devices or more; learning to name kinds takes two such kinds, with"
+            f" {MIN_FAULTS} faults between them: report faults with their kind, or confirm alerts, then train again"
         )
     return enough, [kind for kind in counts if kind not in enough]
 

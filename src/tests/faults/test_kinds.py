@@ -59,10 +59,10 @@ def test_the_explanation_adds_up_and_names_what_is_seen(model: KindModel, unseen
 @pytest.mark.parametrize(
     ("kinds", "devices", "why"),
     [
-        (KINDS * 4, None, "16 faults with a kind, of which 0 kinds have 5 of 3 devices"),
-        (["bias"] * 20 + ["drift"] * 4, None, "of which 1 kinds"),
-        (["bias", "drift"] * 9, None, "takes two such kinds and 20 faults"),
-        (["bias", "drift"] * 12, 2, "of which 0 kinds"),
+        (KINDS * 4, None, "kind of 16 faults, and 0 kinds have 5 or more, on 3 devices or more"),
+        (["bias"] * 20 + ["drift"] * 4, None, "and 1 kinds have 5"),
+        (["bias", "drift"] * 9, None, "takes two such kinds, with 20 faults"),
+        (["bias", "drift"] * 12, 2, "and 0 kinds have 5"),
     ],
 )
 def test_it_refuses_with_too_few_labels(kinds: list[str], devices: int | None, why: str) -> None:

@@ -143,7 +143,7 @@ def test_the_champion_is_judged_on_devices_that_it_has_not_seen_either(trained: 
 
 def test_too_few_reports_say_how_many_there_are_and_the_champion_stays(tmp_path: Path) -> None:
     place, _ = faulty_fleet.faulty(tmp_path / "data", ["bias", "stuck", "bias"])
-    with pytest.raises(ModelError, match="3 faults with a kind, of which 0 kinds have 5 of 3 devices"):
+    with pytest.raises(ModelError, match="kind of 3 faults, and 0 kinds have 5 or more, on 3 devices or more"):
         train(data=place.data, faults=True)
     (run,) = Runs(place.data).all("faults", EVERY_TYPE)
     assert run.state == "failed" and champion(place) is None
