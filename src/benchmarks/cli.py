@@ -77,7 +77,7 @@ def detection(
     ] = None,
     size: Annotated[
         Literal["ci", "medium", "full"],
-        typer.Option(help="ci: a small part, within a minute. medium: 300 devices, 35 days, in minutes (fleet)."),
+        typer.Option(help="ci: a small part, within a minute. medium: 600 devices, 60 days, in ten minutes (fleet)."),
     ] = "full",
 ) -> None:
     """Compare the detector with rules of thumb and with PyOD: same rows, same rule, no label seen."""

@@ -10,7 +10,7 @@ from .fleet_alerts import Alert
 from .protocol_fleet import Known, Watched
 
 LARGE = 3.0
-"""Faults that move a sensor by so many of its normal spreads should be seen."""
+"""Faults that move a sensor by so many of its normal spreads within a day should be seen."""
 
 AFTER_MS = 3_600_000
 """An alert within an hour after a fault is of the fault; a false one is none so soon."""
@@ -25,29 +25,43 @@ Row = dict[str, str | float | int | None]
 @dataclass(frozen=True, slots=True)
 class Event:
     """A fault and what became of it: minutes to its first alert (None: never), whether an owner was told of it within
-    the budget, and whether a guilty sensor was among the first three of any alert (the first decides)."""
+    the budget, whether a guilty sensor was among the first three of any alert (the first decides), and whether an alert
+    of before it began was still open an hour later: then no new one can open, and the device is suspect all the same.
+    """
 
     fault: Known
     minutes: float | None
     notified: bool
     named: bool
+    under_alert: bool
 
 
 def events_of(watched: Watched) -> list[Event]:
-    """What became of every fault. The devices of a type are one owner's."""
+    """What became of every fault that began when the type had learnt. The devices of a type are one owner's."""
     told = notified(watched.alerts, watched.devices)
     found = []
     for fault in watched.faults:
+        if fault.start_ms < watched.judged_ms:
+            continue
         mine = sorted((alert for alert in watched.alerts if belongs(alert, fault)), key=lambda alert: alert.opened_ms)
         minutes = (mine[0].opened_ms - fault.start_ms) / 60_000 if mine else None
         named = bool(mine) and bool(set(mine[0].sensors) & set(fault.sensors))
-        found.append(Event(fault, minutes, any(alert in told for alert in mine), named))
+        found.append(Event(fault, minutes, any(alert in told for alert in mine), named, _under(watched.alerts, fault)))
     return found
 
 
 def belongs(alert: Alert, fault: Known) -> bool:
     """Whether an alert opened during a fault of its device, or right after it."""
     return alert.device == fault.device and fault.start_ms <= alert.opened_ms <= fault.end_ms + AFTER_MS
+
+
+def _under(alerts: Sequence[Alert], fault: Known) -> bool:
+    return any(
+        alert.device == fault.device
+        and alert.opened_ms < fault.start_ms
+        and (alert.over_ms is None or alert.over_ms > fault.start_ms + AFTER_MS)
+        for alert in alerts
+    )
 
 
 def notified(alerts: Sequence[Alert], owner_devices: int) -> set[Alert]:
@@ -89,6 +103,7 @@ def summary(watched: Sequence[Watched]) -> dict[str, object]:
     """What ours did on all rows: recall of large faults, delays, naming, false alerts."""
     events = [event for one in watched for event in events_of(one)]
     large = [event for event in events if (event.fault.effect or 0.0) >= LARGE]
+    late = [event for event in events if (event.fault.late or 0.0) >= LARGE]
     false = sum(len(false_alerts(one)) for one in watched)
     days = sum(one.device_days for one in watched)
     return {
@@ -97,7 +112,10 @@ def summary(watched: Sequence[Watched]) -> dict[str, object]:
         "faults": len(events),
         "large_faults": len(large),
         "event_recall_opened": share([event.minutes is not None for event in large]),
+        "missed_while_an_alert_was_open": sum(event.minutes is None and event.under_alert for event in large),
         "event_recall_notified": share([event.notified for event in large]),
+        "large_on_last_day": len(late),
+        "event_recall_of_large_on_last_day": share([event.minutes is not None for event in late]),
         "named_in_top_three": share([event.named for event in large if event.minutes is not None]),
         "median_minutes_of_steps": middle([event for event in large if event.fault.kind in STEPS]),
         "median_minutes_of_drifts": middle([event for event in large if event.fault.kind in DRIFTS]),

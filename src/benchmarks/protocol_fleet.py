@@ -1,8 +1,9 @@
 """A simulated fleet with every kind of fault: ours on all its rows, and beside its peers on a stratified sample.
 
 A type learns from the first days of some devices, faults and all, since nobody has labelled them; then every device
-lives on to the end. Alerts are those of the alert engine. What a device sends while it is silent, or its site is out,
-is nothing: these kinds are the engine's to notice, and are left out here.
+lives on to the end, and the type learns again as the service does with `train_every_days`. Alerts are those of the
+alert engine. What a device sends while it is silent, or its site is out, is nothing: these kinds are the engine's to
+notice, and are left out here.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +21,7 @@ from ..detection.fitting import chosen_devices
 from ..simulator.faults import FAULT_KINDS
 from ..simulator.fleet import Fleet
 from ..simulator.planning import Group
-from ..simulator.truth import fault_reports
+from ..simulator.truth import effect_spreads, fault_reports
 from .contestants import contestants
 from .fleet_alerts import Alert, watch
 from .measures import Judged
@@ -29,33 +30,41 @@ from .report import Result
 START = datetime(2026, 3, 2, tzinfo=UTC)
 MINUTE_MS = 60_000
 DAY_MINUTES = 1440
+DAY_MS = DAY_MINUTES * MINUTE_MS
 SAMPLE_DAYS = 14
 """Days after training that the sample is judged over: enough for each kind, and peers come to an end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How large a run is: `learn_days` of `learn_devices` (of a type) teach, `sample` devices are compared."""
+    """How large a run is: `learn_days` of `learn_devices` (of a type) teach, again every `train_every` days; `sample`
+    devices are compared."""
 
     devices: int
     days: int
     faults: float
     learn_days: int
+    train_every: int
     learn_devices: int
     sample: int
     seeds: tuple[int, ...]
 
 
 SCALES = {
-    "ci": Scale(devices=48, days=9, faults=0.4, learn_days=3, learn_devices=16, sample=18, seeds=(1,)),
-    "medium": Scale(devices=300, days=35, faults=0.5, learn_days=14, learn_devices=40, sample=90, seeds=(5,)),
-    "full": Scale(devices=2001, days=60, faults=0.12, learn_days=14, learn_devices=40, sample=90, seeds=(1, 2, 3)),
+    "ci": Scale(devices=48, days=9, faults=0.4, learn_days=3, train_every=14, learn_devices=16, sample=18, seeds=(1,)),
+    "medium": Scale(
+        devices=600, days=60, faults=0.25, learn_days=14, train_every=14, learn_devices=40, sample=90, seeds=(12,)
+    ),
+    "full": Scale(
+        devices=2001, days=60, faults=0.12, learn_days=14, train_every=14, learn_devices=40, sample=90, seeds=(1, 2, 3)
+    ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A fault as its report tells it: times in ms, `effect` in normal spreads, None where it couldn't be measured."""
+    """A fault as its report tells it: times in ms; `effect`, how far it moves a sensor within a day, in normal spreads,
+    None where it couldn't be measured; `late`, the same on its last day."""
 
     device: str
     kind: str
@@ -63,17 +72,23 @@ class Known:
     end_ms: int
     sensors: tuple[str, ...]
     effect: float | None
+    late: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What ours did on all rows of one type: its alerts, the faults that were there, and how many days were healthy."""
+    """What ours did on all rows of one type: its alerts, the faults that were there, and how many days were healthy.
+
+    Faults that began before `judged_ms` were there when the type learnt: they explain alerts, and nobody can say how
+    soon they were found.
+    """
 
     seed: int
     type_name: str
     devices: int
     alerts: Sequence[Alert]
     faults: Sequence[Known]
+    judged_ms: int
     device_days: float
     seconds: float
     rows: int
@@ -103,9 +118,9 @@ def measure(size: Literal["ci", "medium", "full"], say: Callable[[str], None]) -
         )
         faults = known_faults(fleet, scale)
         for group in fleet.groups:
-            training = training_rows(fleet, group, scale)
+            training = training_rows(fleet, group, scale, scale.learn_days)
             say(f"seed {seed}, {group.model.name}: ours on {len(group)} devices")
-            watched.append(_watch(fleet, group, training, faults, scale, seed))
+            watched.append(_watch(fleet, group, faults, scale, seed))
             for name, each in _compare(fleet, group, training, faults, scale, say).items():
                 results.setdefault(name, []).extend(each)
     return Outcome(results, watched)
@@ -117,6 +132,13 @@ def known_faults(fleet: Fleet, scale: Scale) -> list[Known]:
     until_ms = int(end.timestamp() * 1000)
     learnt_ms = int((fleet.start + timedelta(days=scale.learn_days)).timestamp() * 1000)
     reports = fault_reports(fleet, end).with_columns(pl.col("start", "end").dt.epoch("ms"))
+    first_day = {
+        (fault.device_id, fault.kind, int(fault.start.timestamp() * 1000)): effect_spreads(
+            fleet, fault, min(end, fault.start + timedelta(days=1))
+        )
+        for fault in fleet.faults
+        if fault.start < end
+    }
     found = []
     for report in reports.iter_rows(named=True):
         ends = until_ms if report["end"] is None else report["end"]
@@ -129,17 +151,19 @@ def known_faults(fleet: Fleet, scale: Scale) -> list[Known]:
                 report["start"],
                 ends,
                 tuple(report["sensors"]),
+                first_day.get((report["device_id"], report["kind"], report["start"])),
                 report["effect_spreads"],
             )
         )
     return found
 
 
-def training_rows(fleet: Fleet, group: Group, scale: Scale) -> TrainingRows:
-    """Rows of some devices of a type, from the first days."""
+def training_rows(fleet: Fleet, group: Group, scale: Scale, last: int) -> TrainingRows:
+    """Rows of some devices of a type, of the days before day `last`, as many as are learnt from."""
     some = np.flatnonzero(chosen_devices(group.site_of.astype(np.int64), scale.learn_devices))
-    values = fleet.values(group.model.name, 0, scale.learn_days * DAY_MINUTES, some)
-    block = block_of(fleet, values, 0)
+    first = (last - scale.learn_days) * DAY_MINUTES
+    values = fleet.values(group.model.name, first, scale.learn_days * DAY_MINUTES, some)
+    block = block_of(fleet, values, first)
     sensors = group.model.type.sensors
     return TrainingRows(
         device=block.slots.astype(np.int64),
@@ -150,6 +174,38 @@ def training_rows(fleet: Fleet, group: Group, scale: Scale) -> TrainingRows:
         precisions=np.array([np.nan if one.precision is None else one.precision for one in sensors]),
         site=group.site_of[some][block.slots].astype(np.int64),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """The devices of a type in a simulated fleet, as `fleet_alerts.watch` takes them."""
+
+    fleet: Fleet
+    group: Group
+    scale: Scale
+
+    @property
+    def names(self) -> list[str]:
+        """Of the devices, by slot."""
+        return [str(name) for name in self.group.ids]
+
+    @property
+    def sites(self) -> npt.NDArray[np.integer]:
+        """Of the devices (n_devices,)."""
+        return self.group.site_of
+
+    @property
+    def days(self) -> int:
+        """How many there are."""
+        return self.scale.days
+
+    def day(self, number: int) -> Block:
+        """All rows of a day."""
+        return next(days_of(self.fleet, self.group, number, number + 1, None))
+
+    def training(self, last: int) -> TrainingRows:
+        """Rows of those who teach, of the days before day `last`."""
+        return training_rows(self.fleet, self.group, self.scale, last)
 
 
 def block_of(fleet: Fleet, values: npt.NDArray[np.float64], first_minute: int) -> Block:
@@ -192,15 +248,13 @@ def sampled(group: Group, faults: Sequence[Known], scale: Scale, start_ms: int) 
     return np.unique([group.place(name) for name in chosen])
 
 
-def _watch(
-    fleet: Fleet, group: Group, training: TrainingRows, faults: Sequence[Known], scale: Scale, seed: int
-) -> Watched:
+def _watch(fleet: Fleet, group: Group, faults: Sequence[Known], scale: Scale, seed: int) -> Watched:
     mine = [fault for fault in faults if group.has(fault.device)]
-    days = days_of(fleet, group, 0, scale.days, None)
-    alerts, seconds, rows = watch(training, days, [str(name) for name in group.ids], scale.learn_days, group.site_of)
-    faulty_days = sum(fault.end_ms - max(fault.start_ms, 0) for fault in mine) / (DAY_MINUTES * MINUTE_MS)
+    alerts, seconds, rows = watch(Type(fleet, group, scale), scale.learn_days, scale.train_every)
+    judged_ms = int(fleet.start.timestamp() * 1000) + scale.learn_days * DAY_MS
+    faulty_days = sum(fault.end_ms - max(fault.start_ms, judged_ms) for fault in mine) / DAY_MS
     healthy = len(group) * (scale.days - scale.learn_days) - faulty_days
-    return Watched(seed, group.model.name, len(group), alerts, mine, healthy, seconds, rows)
+    return Watched(seed, group.model.name, len(group), alerts, mine, judged_ms, healthy, seconds, rows)
 
 
 def _compare(

@@ -117,7 +117,9 @@ PEERS_PRIOR = 2.0
 PEERS_KEEP = 1.0 - 1.0 / 20160.0  # two weeks of minutes
 VOLATILITY_CLIP = 3.0  # a device counts for so many spreads at most in how volatile its peers are
 VOLATILITY_USUAL = 1.1  # where peers are on the whole so far off or less, nothing is widened
-VOLATILITY_KEEP = 0.5 ** (1.0 / 30.0)  # memory of that: half an hour of minutes
+COMMOTION_CLIP = 3.0  # a device counts for so many units at most in how odd all its peers are
+COMMOTION_USUAL = 0.5  # where peers are on the whole so odd or less, none counts as less odd for it
+VOLATILITY_KEEP = 0.5 ** (1.0 / 30.0)  # memory of both: half an hour of minutes
 HABIT_STEPS = 85.0
 AWAY_PRIOR, AWAY_MOST = 30.0, 5000.0
 LATE = 2  # intervals after which all peers have told
@@ -154,8 +156,9 @@ def advance(
     told_at: I64,  # interval of each round (G, N_ROUNDS)
     told_sum: I32,  # sums of what devices were off in it (G, N_ROUNDS, S)
     told_size: I32,  # sums of how far off they were, either way (G, N_ROUNDS, S)
+    told_odd: I32,  # sums of how odd their sensors were, in units (G, N_ROUNDS, S)
     told_count: I32,  # of how many (G, N_ROUNDS, S)
-    shared: F32,  # what a group shares, smoothed, sums of its squares, how volatile it is (G, 3, S)
+    shared: F32,  # what a group shares, smoothed, sums of its squares, how volatile and how odd all are (G, 4, S)
     run: U16,  # intervals without a change (n, S)
     habit: U8,  # how much odder the sensor is by nature than the type's usual one, in HABIT_STEPS above 1 (n, S)
     out_score: F32,  # out: score (n,)
@@ -209,6 +212,7 @@ def advance(
     alone = np.empty(n_sensors, np.float64)
     widened = np.empty(n_sensors, np.float64)
     peers = np.empty(n_sensors, np.float64)
+    usually = np.ones(n_sensors, np.float64)
     for row in range(n_rows):
         i = slots[row]
         n_seen = count[i]
@@ -333,15 +337,17 @@ def advance(
         # whose clock is ahead finds nobody else's word of its intervals, and changes nothing.
         g = group[i]
         interval = ts[row] // np.int64(constants[INTERVAL_MS])
+        turn = interval % N_ROUNDS
         among = False
+        tells = False
         if g >= 0:
-            place = interval % N_ROUNDS
-            if told_at[g, place] < interval:
+            if told_at[g, turn] < interval:
                 for s in range(n_sensors):
-                    told_sum[g, place, s] = 0
-                    told_size[g, place, s] = 0
-                    told_count[g, place, s] = 0
-                told_at[g, place] = interval
+                    told_sum[g, turn, s] = 0
+                    told_size[g, turn, s] = 0
+                    told_odd[g, turn, s] = 0
+                    told_count[g, turn, s] = 0
+                told_at[g, turn] = interval
             before = (interval - LATE) % N_ROUNDS
             most_told = 0
             if interval > shared_at[g] and told_at[g, before] == interval - LATE:
@@ -352,18 +358,22 @@ def advance(
                 keep_peers, keep_volatility = keep_peers_1**passed, VOLATILITY_KEEP**passed
                 for s in range(n_sensors):
                     volatility = 0.0
+                    commotion = 0.0
                     told = told_count[g, before, s]
                     if told >= PEERS_LEAST:
                         mean = told_sum[g, before, s] / PEERS_STEPS / (told + PEERS_PRIOR)
                         shared[g, 0, s] += (1.0 - keep_peers) * mean
                         # Less what one device can add: its own fault must not widen what counts as normal.
                         volatility = (told_size[g, before, s] / PEERS_STEPS - VOLATILITY_CLIP) / told
+                        commotion = (told_odd[g, before, s] / PEERS_STEPS - COMMOTION_CLIP) / told
                     else:
                         shared[g, 0, s] *= keep_peers
                     shared[g, 2, s] = max(shared[g, 2, s] * keep_volatility, volatility)
+                    shared[g, 3, s] = max(shared[g, 3, s] * keep_volatility, commotion)
                     shared[g, 1, s] = shared[g, 1, s] * PEERS_KEEP + shared[g, 0, s] * shared[g, 0, s]
                 shared_at[g] = interval
             among = interval - shared_at[g] <= STALE
+            tells = told_at[g, turn] == interval and steady and not learning
 
         # 2. Expectation: level and season, and where they help, what the other sensors say.
         worst = -1
@@ -426,6 +436,7 @@ def advance(
             out_off[row, s] = np.nan
             joint[s] = 0.0
             unit[s] = 0.0
+            usually[s] = 1.0
             z = odd[s]
             if np.isnan(value[s]) or not steady:
                 sensor[i, s, FAST] *= keep_fast
@@ -500,7 +511,14 @@ def advance(
                 if SMOOTH_FAST <= out_way[row, s] <= SMOOTH_DAY:
                     smoothed = sensor[i, s, FAST + out_way[row, s] - SMOOTH_FAST]
                     out_off[row, s] = smoothed * spread[s] * scale[s, 1]
-                unit[s] = min(most / wide / (1.0 + habit[i, s] / HABIT_STEPS), UNIT_LIMIT)
+                usually[s] = 1.0 + habit[i, s] / HABIT_STEPS
+                unit[s] = min(most / wide / usually[s], UNIT_LIMIT)
+                # What makes all peers odd at once, and no level tells: noisy mains, a jump of the grid's frequency.
+                if tells and seen[i, s] >= learn and modes[m, s, INSTEAD] == 0.0:
+                    told_odd[g, turn, s] += np.int32(np.rint(min(unit[s], COMMOTION_CLIP) * PEERS_STEPS))
+                if among and shared[g, 3, s] > COMMOTION_USUAL:
+                    unit[s] *= COMMOTION_USUAL / shared[g, 3, s]
+                    usually[s] *= shared[g, 3, s] / COMMOTION_USUAL
             power = unit[s] * unit[s]
             power *= power
             total += power * power
@@ -580,7 +598,8 @@ def advance(
             for s in range(n_sensors):
                 # Single readings that jump again and again are past the level one by one: an alarm between them counts.
                 jumps = sensor[i, s, JUMPS]
-                if alarm[i] >> np.uint64(s) & np.uint64(1) and jumps > one_jump and jumps * units[s, JUMPY] > 1.0:
+                usual_jumps = usually[s] / units[s, JUMPY]
+                if alarm[i] >> np.uint64(s) & np.uint64(1) and jumps > max(one_jump, usual_jumps):
                     held_score = constants[AGAIN_SCORE]
             out_score[row] = max(out_score[row], held_score)
             if total == 0.0:
@@ -602,6 +621,13 @@ def advance(
             sensor[i, s, SLOW] = sensor[i, s, SLOW] * keep_slow + gain_slow * far[s]
             if not steady:
                 continue
+            if tells and seen[i, s] >= learn and modes[m, s, INSTEAD] == 0.0:
+                reach = PEERS_CLIP * spread[s] / widened[s]
+                off = min(max(alone[s] - shared[g, 0, s], -reach), reach)
+                told_sum[g, turn, s] += np.int32(np.rint(off * PEERS_STEPS))
+                size_off = min(abs(odd[s]) * widened[s], VOLATILITY_CLIP)
+                told_size[g, turn, s] += np.int32(np.rint(size_off * PEERS_STEPS))
+                told_count[g, turn, s] += 1
             if modes[m, s, HOME] == 0.0:
                 if m == 1 and (alarm[i] == 0 or seen[i, s] < learn):
                     reach = 3.0 * modes[m, s, OWN]
@@ -612,13 +638,6 @@ def advance(
                         moved = min(max(moved, -limit), limit)
                     sensor[i, s, AWAY] += moved
                 continue
-            if g >= 0 and told_at[g, interval % N_ROUNDS] == interval and not learning and seen[i, s] >= learn:
-                reach = PEERS_CLIP * spread[s] / widened[s]
-                off = min(max(alone[s] - shared[g, 0, s], -reach), reach)
-                told_sum[g, interval % N_ROUNDS, s] += np.int32(np.rint(off * PEERS_STEPS))
-                size_off = min(abs(odd[s]) * widened[s], VOLATILITY_CLIP)
-                told_size[g, interval % N_ROUNDS, s] += np.int32(np.rint(size_off * PEERS_STEPS))
-                told_count[g, interval % N_ROUNDS, s] += 1
             variance = sensor[i, s, SPREAD]
             # About where it has been of late: a level that is off is no noise, and must not widen what counts as noise.
             away = odd[s] if seen[i, s] < learn else odd[s] - sensor[i, s, DAY]
@@ -717,6 +736,7 @@ def compiled() -> Callable[..., None]:
         int64[:, ::1],  # told_at
         int32[:, :, ::1],  # told_sum
         int32[:, :, ::1],  # told_size
+        int32[:, :, ::1],  # told_odd
         int32[:, :, ::1],  # told_count
         float32[:, :, ::1],  # shared
         uint16[:, ::1],  # run

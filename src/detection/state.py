@@ -11,7 +11,7 @@ from .blocks import F64
 from .kernel import AWAY, LAST, LEVEL, N_FIELDS, N_ROUNDS
 from .kernel import PEERS as GAIN
 
-PEERS = ("shared_at", "told_at", "told_sum", "told_size", "told_count", "shared")
+PEERS = ("shared_at", "told_at", "told_sum", "told_size", "told_odd", "told_count", "shared")
 
 
 @dataclass(slots=True)
@@ -25,9 +25,9 @@ class DetectorState:
     readings; `run` uint16 (n, S), intervals without a change; `habit` uint8 (n, S), how odd sensors are by nature.
 
     Devices of one site are peers: `group` int32 (n,) numbers it, -1 where a device has none. Of G groups: `told_at`
-    int64 (G, rounds), `told_sum`, `told_size` and `told_count` int32 (G, rounds, S), what devices were off in the last
-    intervals; `shared` float32 (G, 3, S), what they have in common, its squares, and how volatile they are, as of
-    interval `shared_at` int64 (G,).
+    int64 (G, rounds), `told_sum`, `told_size`, `told_odd` and `told_count` int32 (G, rounds, S), what devices were off
+    in the last intervals, and how odd; `shared` float32 (G, 4, S), what they have in common, its squares, how volatile
+    and how odd they are on the whole, as of interval `shared_at` int64 (G,).
     """
 
     sensor: npt.NDArray[np.float32]
@@ -43,6 +43,7 @@ class DetectorState:
     told_at: npt.NDArray[np.int64]
     told_sum: npt.NDArray[np.int32]
     told_size: npt.NDArray[np.int32]
+    told_odd: npt.NDArray[np.int32]
     told_count: npt.NDArray[np.int32]
     shared: npt.NDArray[np.float32]
     run: npt.NDArray[np.uint16]
@@ -172,6 +173,7 @@ def _no_groups(n_groups: int, n_sensors: int) -> dict[str, np.ndarray]:
         "told_at": np.zeros((n_groups, N_ROUNDS), np.int64),
         "told_sum": np.zeros((n_groups, N_ROUNDS, n_sensors), np.int32),
         "told_size": np.zeros((n_groups, N_ROUNDS, n_sensors), np.int32),
+        "told_odd": np.zeros((n_groups, N_ROUNDS, n_sensors), np.int32),
         "told_count": np.zeros((n_groups, N_ROUNDS, n_sensors), np.int32),
-        "shared": np.zeros((n_groups, 3, n_sensors), np.float32),
+        "shared": np.zeros((n_groups, 4, n_sensors), np.float32),
     }

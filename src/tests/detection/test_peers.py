@@ -71,6 +71,27 @@ def test_a_device_that_departs_from_its_peers_is_found(detector: Detector, healt
     assert share[5] > 0.5 and np.delete(share, 5).max() < 0.05
 
 
+def past(detector: Detector, scores: Scores, device: int) -> int:
+    """Rows of a device at which an alert would open: three of the last five past the level."""
+    enter, _ = detector.threshold(1 / 30)
+    high = (scores.score.reshape(-1, SITE)[:, device] >= enter).astype(int)
+    return int((np.convolve(high, np.ones(5, int)) >= 3).sum())
+
+
+def test_a_burst_of_noise_that_all_share_opens_next_to_nothing_and_that_of_one_does(
+    detector: Detector, healthy: np.ndarray
+) -> None:
+    burst = np.random.default_rng(5).normal(0.0, 1.5, 40)
+    shared, own = healthy.copy(), healthy.copy()
+    shared[DAYS * 1440 + 100 : DAYS * 1440 + 140, :, 3] += burst[:, None]
+    own[DAYS * 1440 + 100 : DAYS * 1440 + 140, 5, 3] += burst
+    among, alone = (last_day(detector, shared, peers=peers) for peers in (True, False))
+    assert sum(past(detector, among, device) > 0 for device in range(SITE)) <= 1
+    assert sum(past(detector, alone, device) > 0 for device in range(SITE)) == SITE, "each by itself is odd"
+    found = last_day(detector, own, peers=True)
+    assert [device for device in range(SITE) if past(detector, found, device)] == [5]
+
+
 def test_batches_and_the_order_of_peers_change_nothing(detector: Detector, healthy: np.ndarray) -> None:
     rows = healthy.copy()
     rows[DAYS * 1440 + 100 :, :, 3] += 6.0
