@@ -210,7 +210,7 @@ def _look_at_models(settings: "Settings") -> Callable[[], None]:
     """Start looking at the models, where that is wanted; return what ends it."""
     from .service.rounds import Rounds
 
-    if settings.monitor_hours is None:
+    if settings.monitor_hours == 0:
         return lambda: None
     rounds = Rounds(settings)
     rounds.start()

@@ -236,11 +236,11 @@ class Settings(BaseSettings):
     )
 
     # How models are kept right.
-    monitor_hours: Annotated[float | None, Unit("hours")] = Field(
-        default=None,
-        gt=0,
+    monitor_hours: Annotated[float, Unit("hours")] = Field(
+        default=6.0,
+        ge=0,
         description="How often the service looks at its models, trains again what is due and promotes what was watched;"
-        " never where it isn't set. `faultwatch pipeline monitor` does it once.",
+        " 0: never. `faultwatch pipeline monitor` does it once.",
     )
     train_every_days: Annotated[float | None, Unit("days")] = Field(
         default=7.0, gt=0, description="After how many days a type's model is trained again, whatever else fires."

@@ -172,7 +172,7 @@ def _is_lost(runs: Runs, run: Run, now_ms: int) -> bool:
 
 
 def _is_scheduled(runs: Runs, type_id: int, device_type: DeviceType, settings: Settings) -> bool:
-    if settings.monitor_hours is not None:
+    if settings.monitor_hours > 0:
         return True
     looked = runs.lately("monitoring", type_id, device_type.name)
     return bool(looked) and looked[0].trigger.who == WHO

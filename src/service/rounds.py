@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-FIRST_S = 60.0
+FIRST_S = 600.0
 """After the start the loop has its own to do."""
 
 
@@ -45,7 +45,7 @@ class Rounds:
             if exit_code := self._round.run():
                 log.error("rounds.failed", exit_code=exit_code, meaning="the next round tries again")
             self.done += 1
-            wait = (self._settings.monitor_hours or 1.0) * 3600
+            wait = self._settings.monitor_hours * 3600
 
 
 def one_round(settings: "Settings") -> None:

@@ -184,7 +184,7 @@ def test_training_that_is_overdue(place: Workplace) -> None:
 
 
 def test_nothing_is_overdue_where_nothing_is_scheduled(place: Workplace) -> None:
-    by_hand = Settings(data=place.data, train_every_days=7)
+    by_hand = Settings(data=place.data, train_every_days=7, monitor_hours=0)
     run(place, 1, "pass", NOW)
     settle(place, 1, by_hand, NOW + 90 * DAY_MS)
     assert told(place) == {}
