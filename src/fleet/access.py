@@ -10,11 +10,12 @@ from sqlalchemy import ColumnElement, Select, func, or_, select, true, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from ..exceptions import AccessError, ConfigError, ConflictError
-from . import alert_budget, device_types, events, likely_kinds, model_versions, models, questions
+from . import alert_budget, device_types, events, kind_versions, likely_kinds, model_versions, models, questions
 from .alert_budget import Spent
 from .database import among
 from .device_types import TypeEntry
 from .events import EventEntry
+from .kind_versions import KindVersion
 from .likely_kinds import Found
 from .model_versions import ModelVersion
 from .owners import OwnerEntry, SiteEntry
@@ -188,6 +189,11 @@ class Access:
         """Versions of the models of types they see, the newest first."""
         seen = {entry.type_id for entry in self.types()}
         return model_versions.all_of(self._session, [type_id for type_id in type_ids if type_id in seen])
+
+    def kind_versions(self) -> list[KindVersion]:
+        """Versions of the model of kinds of fault, the newest first; none for who sees the devices of one owner: it
+        is made of the faults of all."""
+        return kind_versions.versions(self._session) if self._principal.sees_all else []
 
     def alerts_spent(
         self, type_id: int, until_ms: int, days: float, per_device_month: float, most_a_day: float

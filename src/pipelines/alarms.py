@@ -5,14 +5,14 @@ that dies between a run and its alert loses nothing, since the next look finds t
 """
 
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
 
 from ..components.model_evaluation.intervals import rate
-from ..components.workplace import Workplace
+from ..components.workplace import EVERY_TYPE, FAULT_KINDS, Workplace
 from ..fleet import alert_budget, model_alerts
 from ..fleet.database import reading, writing
 from ..fleet.models import Severity
@@ -32,6 +32,10 @@ TIMER_HOURS = 24.0
 """How often a timer of the system is taken to look at models, where the service isn't set to."""
 
 MOST_REASON = 600
+REPEATED = 2
+"""So many refusals in a row are worth a look at why."""
+
+_GOES_ON = "The model that serves goes on."
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,43 +50,76 @@ class Verdict:
 
 def settle_runs(place: Workplace, type_id: int, now_ms: int) -> None:
     """Open and end alerts of a type by how its last runs went. Raises StorageError where the database fails."""
-    _settle(place, type_id, now_ms, lambda device_type: of_runs(Runs(place.data), type_id, device_type, now_ms))
+    if type_id == EVERY_TYPE:
+        settle_faults(place, now_ms)
+        return
+    device_type = place.device_type(type_id)
+    link = f"/models?type={type_id}"
+    _settle(place, device_type.name, link, now_ms, of_runs(Runs(place.data), type_id, device_type, now_ms))
 
 
 def settle(place: Workplace, type_id: int, settings: Settings, now_ms: int) -> None:
     """Open and end every alert about a type's models. Raises StorageError where the database fails."""
 
-    def verdicts(device_type: DeviceType) -> Iterator[Verdict]:
+    device_type = place.device_type(type_id)
+
+    def verdicts() -> Iterator[Verdict]:
         yield from of_runs(Runs(place.data), type_id, device_type, now_ms)
         yield of_schedule(place, type_id, device_type, settings, now_ms)
         yield of_budget(place, type_id, device_type, settings, now_ms)
 
-    _settle(place, type_id, now_ms, verdicts)
+    _settle(place, device_type.name, f"/models?type={type_id}", now_ms, verdicts())
+
+
+def settle_faults(place: Workplace, now_ms: int) -> None:
+    """Open and end alerts about the model of kinds of fault. Raises StorageError where the database fails."""
+    _settle(place, FAULT_KINDS, f"/models?type={FAULT_KINDS}", now_ms, of_faults(Runs(place.data), now_ms))
 
 
 def of_runs(runs: Runs, type_id: int, device_type: DeviceType, now_ms: int) -> Iterator[Verdict]:
     """What the newest runs say that are over."""
-    trained = _newest_over(runs, "training", type_id, device_type, now_ms)
+    trained = _newest_over(runs, "training", type_id, device_type.name, now_ms)
     if trained is not None:
-        goes_on = "The model that serves goes on."
         about = f"Training of {device_type.title}"
         if trained.state == "stopped":
             step = next((one.name for one in trained.steps if one.state == "stopped"), "")
             # A model that isn't better is what a gate is for; data that can't be trained on are not.
             severity: Severity = "info" if step == "model_evaluation" else "warning"
-            said = f"{about} was stopped{_reason(trained)}. {goes_on}"
+            said = f"{about} was stopped{_reason(trained)}. {_GOES_ON}"
             yield Verdict("training_failed", good=f"run {trained.id} went as far as {step}")
             yield Verdict("validation_failed", said, severity=severity)
         elif trained.state == "done":
             for cause in ("training_failed", "validation_failed"):
                 yield Verdict(cause, good=f"run {trained.id} went well")
         else:
-            yield Verdict("training_failed", f"{about} failed{_reason(trained)}. {goes_on}")
-    looked = _newest_over(runs, "monitoring", type_id, device_type, now_ms)
+            yield Verdict("training_failed", f"{about} failed{_reason(trained)}. {_GOES_ON}")
+    looked = _newest_over(runs, "monitoring", type_id, device_type.name, now_ms)
     if looked is not None:
         said = f"Looking at the models of {device_type.title} failed{_reason(looked)}. Nothing is trained meanwhile."
         good = f"run {looked.id} went well"
         yield Verdict("monitoring_failed", good=good) if looked.state == "done" else Verdict("monitoring_failed", said)
+
+
+def of_faults(runs: Runs, now_ms: int) -> Iterator[Verdict]:
+    """What the newest runs that learn from faults say.
+
+    A version that isn't better is what the gate is for; one refused again and again is worth a look.
+    """
+    over = [run for run in runs.lately("faults", EVERY_TYPE, FAULT_KINDS, most=REPEATED + 1) if run.state != "running"]
+    newest = _newest_over(runs, "faults", EVERY_TYPE, FAULT_KINDS, now_ms)
+    if newest is None:
+        return
+    about = "Training of the model of kinds of fault"
+    if newest.state == "stopped":
+        again = [run.state for run in over[:REPEATED]] == ["stopped"] * REPEATED
+        said = f"{about} was stopped{_reason(newest)}. {'So was the one before. ' if again else ''}{_GOES_ON}"
+        yield Verdict("training_failed", good=f"run {newest.id} went as far as fault_evaluation")
+        yield Verdict("validation_failed", said, severity="warning" if again else "info")
+    elif newest.state == "done":
+        for cause in ("training_failed", "validation_failed"):
+            yield Verdict(cause, good=f"run {newest.id} went well")
+    else:
+        yield Verdict("training_failed", f"{about} failed{_reason(newest)}. {_GOES_ON}")
 
 
 def of_schedule(place: Workplace, type_id: int, device_type: DeviceType, settings: Settings, now_ms: int) -> Verdict:
@@ -134,23 +171,21 @@ def of_budget(place: Workplace, type_id: int, device_type: DeviceType, settings:
     )
 
 
-def _settle(place: Workplace, type_id: int, now_ms: int, verdicts: Callable[[DeviceType], Iterator[Verdict]]) -> None:
-    device_type = place.device_type(type_id)
+def _settle(place: Workplace, subject: str, link: str, now_ms: int, verdicts: Iterator[Verdict]) -> None:
     with reading(place.engine) as session:
-        known = model_alerts.open_about(session, device_type.name)
-    changed = [one for one in verdicts(device_type) if _changes(one, known)]
+        known = model_alerts.open_about(session, subject)
+    changed = [one for one in verdicts if _changes(one, known)]
     if not changed:
         return
     with writing(place.engine) as session:
         for one in changed:
             if one.trouble:
-                link = f"/models?type={type_id}"
                 model_alerts.report(
-                    session, one.cause, one.trouble, link, now_ms, subject=device_type.name, severity=one.severity
+                    session, one.cause, one.trouble, link, now_ms, subject=subject, severity=one.severity
                 )
             else:
-                model_alerts.clear(session, one.cause, one.good, now_ms, subject=device_type.name)
-            log.info("model_alert", type=device_type.name, cause=one.cause, trouble=one.trouble or None)
+                model_alerts.clear(session, one.cause, one.good, now_ms, subject=subject)
+            log.info("model_alert", type=subject, cause=one.cause, trouble=one.trouble or None)
 
 
 def _changes(one: Verdict, known: dict[str, str]) -> bool:
@@ -159,9 +194,9 @@ def _changes(one: Verdict, known: dict[str, str]) -> bool:
     return bool(one.good) and one.cause in known
 
 
-def _newest_over(runs: Runs, pipeline: str, type_id: int, device_type: DeviceType, now_ms: int) -> Run | None:
+def _newest_over(runs: Runs, pipeline: str, type_id: int, name: str, now_ms: int) -> Run | None:
     """The newest run that is over, one whose process was lost long ago among them."""
-    for run in runs.lately(pipeline, type_id, device_type.name, most=2):
+    for run in runs.lately(pipeline, type_id, name, most=2):
         if run.state != "running" or _is_lost(runs, run, now_ms):
             return run
     return None

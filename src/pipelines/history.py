@@ -45,6 +45,29 @@ class Report(msgspec.Struct, frozen=True):
     rows: int = 0
 
 
+class KindsReport(msgspec.Struct, frozen=True):
+    """What pages show of the gate of the model of kinds: figures of it, of the champion's recipe where there was one,
+    and of naming what is frequent, all on the same faults."""
+
+    verdict: str
+    reason: str
+    faults: int
+    devices: int
+    champion: int | None
+    model: dict[str, float]
+    champion_figures: dict[str, float] | None
+    frequent: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class KindsMade:
+    """What a run made of a model of kinds; as `Made`."""
+
+    run: Run
+    report: KindsReport | None = None
+    card: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """What a run made of a model: the run, what its steps say in short, the report of its gate, the model's card.
@@ -76,6 +99,21 @@ def made_by(data: Path, run_id: str | None) -> Made | None:
         return Made(run, summaries)
     folder = data / judged.folder
     return Made(run, summaries, _read(folder / REPORT_FILE, Report), _text(folder / CARD_FILE))
+
+
+def kinds_made_by(data: Path, run_id: str | None) -> KindsMade | None:
+    """What is left of a run that made a model of kinds; None where there is no such run any more."""
+    try:
+        run = None if run_id is None else Runs(data).get(run_id)
+    except ModelError:
+        return None
+    if run is None:
+        return None
+    judged = next((step for step in run.steps if step.name == "fault_evaluation" and step.folder), None)
+    if judged is None:
+        return KindsMade(run)
+    folder = data / judged.folder
+    return KindsMade(run, _read(folder / REPORT_FILE, KindsReport), _text(folder / CARD_FILE))
 
 
 def beside(data: Path, type_id: int, type_name: str, challenger: int) -> Report | None:

@@ -17,13 +17,15 @@ from ..components.data_ingestion import read_ingested
 from ..components.data_ingestion.ingestion import count_days
 from ..components.data_transformation import TransformationConfig
 from ..components.model_trainer import TrainerConfig
-from ..components.workplace import Workplace
+from ..components.workplace import EVERY_TYPE, FAULT_KINDS, Workplace
 from ..exceptions import ModelError, StorageError
 from ..fleet import model_versions
 from ..fleet.database import reading
 from ..fleet.model_versions import ModelVersion
 from ..telemetry.lake_snapshots import Snapshot
 from .runs import Run, Runs
+
+_OF_EPISODES = "the model of kinds of fault stands on reported faults, not on a snapshot of readings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ def find_version(place: Workplace, wanted: str) -> ModelVersion:
     Raises ConfigError where there is no such type, ModelError where there is no such version.
     """
     name, _, which = wanted.partition("@")
+    if name == FAULT_KINDS:
+        raise ModelError(f"{wanted!r}: {_OF_EPISODES}; `faultwatch models show {wanted}` says what it learnt from")
     ((type_id, _),) = place.types(name)
     with reading(place.engine) as session:
         if which.isdigit():
@@ -96,6 +100,8 @@ def reproduce(place: Workplace, run_id: str) -> Reproduced:
     Raises ModelError where the run trained nothing, StorageError where the lake has lost rows; it names their days.
     """
     run = Runs(place.data).get(run_id)
+    if run.type_id == EVERY_TYPE:
+        raise ModelError(f"run {run_id}: {_OF_EPISODES}; `faultwatch train --faults` learns from them again")
     before = run.step("model_trainer")
     if not before.hash:
         raise ModelError(f"run {run_id} trained no model: {run.state}, {run.reason or 'it ended before that'}")

@@ -43,8 +43,6 @@ def run_and_record(
 
 def _alert(place: Workplace, type_id: int, now_ms: int) -> None:
     """Open or end alerts by how the run went; where the database fails, the next look does it."""
-    if type_id == EVERY_TYPE:
-        return  # alerts about models are about a type's; the run says how it went
     try:
         settle_runs(place, type_id, now_ms)
     except StorageError as error:

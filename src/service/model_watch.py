@@ -41,15 +41,16 @@ class ModelWatch:
         self._thread.join()
 
     def look(self, now_ms: int) -> None:
-        """Look at every type once. Raises StorageError where the database doesn't answer."""
+        """Look at every type once, and at the model of kinds. Raises StorageError where the database doesn't answer."""
         from ..components.workplace import Workplace
-        from ..pipelines.alarms import settle
+        from ..pipelines.alarms import settle, settle_faults
 
         place = Workplace(self._settings.data, self._engine, self._lake)
         with reading(self._engine) as session:
             types = [entry.type_id for entry in device_types.newest(session)]
         for type_id in types:
             settle(place, type_id, self._settings, now_ms)
+        settle_faults(place, now_ms)
 
     def _run(self) -> None:
         while not self._stopping.wait(self._every_s):

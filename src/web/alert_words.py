@@ -108,8 +108,8 @@ def place(alert: AlertView) -> str:
 
 
 def type_words(name: str) -> str:
-    """A device type's name as people read it where its title isn't at hand."""
-    return name.replace("_", " ").capitalize()
+    """A device type's name as people read it where its title isn't at hand; "fault-kinds" is the model of all types."""
+    return "Kinds of fault" if name == "fault-kinds" else name.replace("_", " ").capitalize()
 
 
 def headline(alert: AlertView) -> str:

@@ -17,7 +17,7 @@ from ..fleet.principal import Principal
 from ..fleet.views import AlertQuery, AlertTab, AlertView
 from ..pipelines.history import CheckTold, Made, Report, beside, made_by
 from ..pipelines.runs import Run, Runs
-from . import run_words
+from . import kinds_view, run_words
 from .parts import Parts
 from .words import Reader, number, plural
 
@@ -119,23 +119,38 @@ class ModelsPage:
     types: list[TypeRow]
     chosen: TypeView | None
     full: bool
+    kinds_row: tuple[str, str] | None = None
+    kinds: kinds_view.KindsView | None = None
 
 
 def models_page(
-    parts: Parts, access: Access, principal: Principal, reader: Reader, type_id: int | None, version: int | None
+    parts: Parts,
+    access: Access,
+    principal: Principal,
+    reader: Reader,
+    type_id: int | None,
+    version: int | None,
+    *,
+    of_kinds: bool = False,
 ) -> ModelsPage:
-    """Put the page together. Raises AccessError (404) for a type that the reader doesn't see."""
+    """Put the page together, `of_kinds` for the model of kinds of fault in place of a type's.
+
+    Raises AccessError (404) for a type that the reader doesn't see.
+    """
     types = sorted(access.types(), key=lambda entry: (entry.device_type.title, entry.type_id))
     versions = access.model_versions([entry.type_id for entry in types])
     troubles = _troubles(access, principal, reader.now_ms)
     chosen = access.type(type_id) if type_id is not None else _first(types, versions, troubles)
     full = principal.sees_all
     rows = [_row(entry, versions[entry.type_id], troubles, full) for entry in types]
-    view = None
-    if chosen is not None:
+    kinds = access.kind_versions()
+    view, shown = None, None
+    if of_kinds:
+        shown = kinds_view.kinds_view(parts, kinds, troubles, reader, version)
+    elif chosen is not None:
         view = _type(parts, access, principal, reader, chosen, versions[chosen.type_id], troubles, version)
     headline, under = _lead(rows, versions, troubles, full)
-    return ModelsPage(headline, under, rows, view, full)
+    return ModelsPage(headline, under, rows, view, full, kinds_view.row_of(kinds, troubles) if full else None, shown)
 
 
 def _troubles(access: Access, principal: Principal, now_ms: int) -> list[AlertView]:

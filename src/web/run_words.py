@@ -16,8 +16,17 @@ STEP_WORDS = {
     "model_pusher": "Register and serve",
     "model_quality": "Count alerts judged",
     "shadow": "Judge what is watched",
+    "fault_episodes": "Tell of reported faults",
+    "fault_trainer": "Train",
+    "fault_evaluation": "Judge at the gate",
+    "fault_pusher": "Register and serve",
 }
-PIPELINE_WORDS = {"training": "Training", "monitoring": "Look at the models", "pull": "Fetch from SageMaker"}
+PIPELINE_WORDS = {
+    "training": "Training",
+    "monitoring": "Look at the models",
+    "pull": "Fetch from SageMaker",
+    "faults": "Training",
+}
 STATE_WORDS = {"done": "done", "stopped": "stopped by a gate", "failed": "failed", "running": "running"}
 _MARKS = {"done": "healthy", "cached": "healthy", "stopped": "suspect", "failed": "faulty", "running": "learning"}
 

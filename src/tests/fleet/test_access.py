@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, insert, select, update
 
 from ...exceptions import AccessError, ConfigError, ConflictError, FaultwatchError
-from ...fleet import channels, database, likely_kinds, model_versions, models, owners, rules, tokens, users
+from ...fleet import (
+    channels,
+    database,
+    kind_versions,
+    likely_kinds,
+    model_versions,
+    models,
+    owners,
+    rules,
+    tokens,
+    users,
+)
 from ...fleet.access import Access
 from ...fleet.likely_kinds import Found
 from ...fleet.principal import Principal
@@ -295,9 +306,15 @@ FOR_ADMINS: dict[str, Reader] = {"audit": lambda a, f, o: a.audit().items}
 """Questions of the whole house, which only admins may ask."""
 
 
+FOR_OPERATORS: dict[str, Reader] = {"kind_versions": lambda a, f, o: a.kind_versions()}
+"""Questions about what is made of the devices of all owners: who sees those of one is told nothing."""
+
+
 def test_every_question_is_known_to_these_tests() -> None:
     public = {name for name in vars(Access) if not name.startswith("_")}
-    assert public == set(ABOUT_ONE) | set(LISTS) | set(COUNTS) | set(BY_TYPE) | set(BY_ALERT) | set(FOR_ADMINS)
+    assert public == set(ABOUT_ONE) | set(LISTS) | set(COUNTS) | set(BY_TYPE) | set(BY_ALERT) | set(FOR_ADMINS) | set(
+        FOR_OPERATORS
+    )
 
 
 @pytest.mark.parametrize("role", ["operator", "owner", "viewer"])
@@ -308,6 +325,15 @@ def test_only_admins_ask_of_the_whole_house(engine: Engine, fleet: Fleet, role: 
                 ask(Access(session, Principal(None, role, fleet.north)), fleet, fleet.north)
             assert caught.value.status == 403
             assert ask(Access(session, Principal(None, "admin", None)), fleet, fleet.north) == []
+
+
+def test_who_sees_one_owner_is_told_nothing_of_what_is_of_all(engine: Engine, fleet: Fleet) -> None:
+    with database.writing(engine) as session:
+        kind_versions.add(session, "folder", None, "", NOW_MS)
+    with database.reading(engine) as session:
+        for ask in FOR_OPERATORS.values():
+            assert ask(Access(session, owner(fleet.north)), fleet, fleet.north) == []
+            assert len(list(ask(Access(session, OPERATOR), fleet, fleet.north))) == 1  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("role", ["owner", "viewer"])

@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import insert, select
 
 from ...components.artifact import Artifact, Detail, make
-from ...components.workplace import Workplace
+from ...components.workplace import EVERY_TYPE, Workplace
 from ...exceptions import FaultwatchError, StorageError
 from ...fleet import models
 from ...fleet.database import reading, writing
 from ...pipelines import alarms
-from ...pipelines.alarms import DAY_MS, HOUR_MS, LOST_MS, settle, settle_runs
+from ...pipelines.alarms import DAY_MS, HOUR_MS, LOST_MS, settle, settle_faults, settle_runs
 from ...pipelines.operating import run_and_record
 from ...pipelines.runs import WHO, Runs, Trigger
 from ...pipelines.steps import Pipeline, Step
@@ -98,6 +98,28 @@ def test_a_run_that_is_stopped_is_told_and_a_worse_model_is_not_trouble(place: W
     assert told(place) == {}
     run(place, 1, "fail", NOW + 2000, step="model_evaluation")
     assert told(place)["validation_failed"][1] == "info"
+
+
+def test_runs_that_learn_from_faults_are_told_too(place: Workplace) -> None:
+    def learns(how: str, at_ms: int, step: str = "fault_evaluation") -> None:
+        run(place, EVERY_TYPE, how, at_ms, pipeline="faults", step=step)
+        settle_faults(place, at_ms)
+
+    learns("fail", NOW)
+    about = "Training of the model of kinds of fault"
+    once = f"{about} was stopped at fault_evaluation: flow is out of range. The model that serves goes on."
+    assert told(place) == {"validation_failed": (once, "info")}, "not better than the champion, once"
+    learns("fail", NOW + 1000)
+    sentence, severity = told(place)["validation_failed"]
+    assert severity == "warning" and "So was the one before." in sentence
+    learns("crash", NOW + 2000, step="fault_episodes")
+    failed = f"{about} failed at fault_episodes: there are too few readings. The model that serves goes on."
+    assert told(place)["training_failed"] == (failed, "warning")
+    learns("pass", NOW + 4000)
+    assert told(place) == {}
+    with reading(place.engine) as session:
+        rows = list(session.scalars(select(models.Alert)))
+    assert {(row.subject, row.link) for row in rows} == {("fault-kinds", "/models?type=fault-kinds")}
 
 
 def test_drift_alone_tells_nobody(place: Workplace) -> None:

@@ -20,6 +20,7 @@ from ...pipelines.cli import train
 from ...pipelines.cli_models import list_models, promote, rollback, show_model
 from ...pipelines.cli_pipeline import status
 from ...pipelines.faults import FAULTS, due
+from ...pipelines.lineage import find_version, reproduce
 from ...pipelines.runner import execute
 from ...pipelines.runs import Runs, Trigger
 from ...pipelines.tracking import FOLDER, address, tracking
@@ -147,6 +148,9 @@ def test_too_few_reports_say_how_many_there_are_and_the_champion_stays(tmp_path:
         train(data=place.data, faults=True)
     (run,) = Runs(place.data).all("faults", EVERY_TYPE)
     assert run.state == "failed" and champion(place) is None
+    for refused in (lambda: reproduce(place, run.id), lambda: find_version(place, "fault-kinds@champion")):
+        with pytest.raises(ModelError, match="stands on reported faults"):
+            refused()
     place.close()
 
 

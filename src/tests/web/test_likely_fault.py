@@ -1,5 +1,6 @@
 """From a fleet's reports, made through the API, to a kind of fault that pages and API tell of a new alert."""
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 from sqlalchemy import delete, select
 
-from ...fleet import models
+from ...fleet import kind_versions, models
 from ...fleet.alerts import AlertChange, record
 from ...fleet.database import applying, reading, writing
 from ...fleet.likely_kinds import Found, Likely, keep
@@ -24,6 +25,7 @@ from ..service.loops import until
 from .conftest import Opener, Running, copy_of, serving
 from .world import HOUR, MINUTE, World
 
+PICTURES = os.environ.get("FAULTWATCH_SCREENSHOTS")
 KINDS = ("noise", "bias")
 EACH = 12
 SENSOR = "discharge_pressure"
@@ -116,6 +118,42 @@ def test_reported_kinds_name_the_kind_of_a_new_alert(server: Running, open_page:
     expect(page.locator("#chosen-alert .likely")).to_contain_text(f"Likely {kind} ({percent})")
     assert likely["signs"] and likely["signs"][0] in page.locator("#chosen-alert .likely").inner_text()
     expect(page.locator("#inbox .chosen .title")).to_contain_text(f"likely {kind}")
+    operators_see_its_model(server, open_page)
+
+
+def operators_see_its_model(server: Running, open_page: Opener) -> None:
+    """The model of kinds on the models page: version, figures, card, runs; promoted by hand, and nobody else's."""
+    world = server.world
+    with writing(world.engine) as session:
+        kind_versions.promote(session, kind_versions.add(session, "other", None, "made for a test", 1), "Ann", 1)
+    for width in (390, 1440):
+        page = open_page(server, "/models?type=fault-kinds", who="operator", width=width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    main = page.locator("main")
+    expect(main).to_contain_text("Version 2 names the likeliest kind")
+    expect(main).to_contain_text("24 faults of 24 devices")
+    page.get_by_role("button", name="Roll back to 1").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Roll back to 1").click()
+    expect(page.locator("#toasts")).to_contain_text("rolled back, version 1 names kinds again.")
+    expect(main).to_contain_text("Named right")
+    page.locator("details.model-card summary").click()
+    expect(page.locator(".card-text")).to_contain_text("Where not to use it")
+    expect(page.locator("details.run")).to_have_count(1)
+    if PICTURES:
+        page.screenshot(path=Path(PICTURES) / "kinds-1440.png", full_page=True)
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.screenshot(path=Path(PICTURES) / "kinds-390.png", full_page=True)
+    with closing(server.sign_in("operator")) as client:
+        sent = {"csrf_token": client.headers["X-CSRF-Token"], "back": "/"}
+        assert client.post("/models/fault-kinds/promote", data={**sent, "version": 1}).status_code == 409
+        assert client.post("/models/fault-kinds/promote", data={**sent, "version": 9}).status_code == 409
+        assert client.post("/models/fault-kinds/promote", data={**sent, "version": 2}).status_code == 303
+    with closing(server.sign_in("owner")) as client:
+        assert client.get("/models?type=fault-kinds").status_code == 404
+        assert "Kinds of fault" not in client.get("/models").text
+        sent = {"csrf_token": client.headers["X-CSRF-Token"], "back": "/"}
+        for act in ("promote", "rollback"):
+            assert client.post(f"/models/fault-kinds/{act}", data={**sent, "version": 1}).status_code == 403
 
 
 def found(world: World, *kinds: Likely) -> None:

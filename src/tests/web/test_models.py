@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import expect
 from sqlalchemy import delete, select, update
 
+from ...components.fault_kinds import evaluation as of_kinds
 from ...components.model_evaluation import evaluation
 from ...fleet import model_alerts, models
 from ...fleet.database import reading, writing
@@ -178,6 +179,7 @@ def test_files_that_are_gone_or_damaged_leave_the_rest(server: Running) -> None:
 def test_names_of_files_are_those_that_steps_write() -> None:
     assert history.REPORT_FILE == evaluation.REPORT_FILE and history.CARD_FILE == evaluation.CARD_FILE
     assert history.SHADOW_FILE == monitoring.SHADOW_FILE
+    assert history.REPORT_FILE == of_kinds.REPORT_FILE and history.CARD_FILE == of_kinds.CARD_FILE
 
 
 def test_it_answers_soon_beside_a_year_of_runs(server: Running) -> None:
