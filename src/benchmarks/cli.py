@@ -148,11 +148,17 @@ def drift(
         Path, typer.Option("--json", help="Write figures here, and a table beside it.", metavar="FILE")
     ],
     size: Annotated[Literal["ci", "full"], typer.Option(help="ci: a small part, within a minute.")] = "full",
+    type_name: Annotated[
+        str | None, typer.Option("--type", help="Only this type of device.", metavar="NAME", show_default="all")
+    ] = None,
+    weeks: Annotated[int, typer.Option(min=5, help="With --type: so many weeks of it.")] = 72,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another fleet.")] = 1,
 ) -> None:
     """Compare weeks of a stable simulated fleet with those before: false alarms, and power at a small shift."""
     from .drift import run
 
-    typer.echo(run(size, json_file, lambda line: typer.echo(line, err=True)))
+    only = None if type_name is None else {type_name: weeks}
+    typer.echo(run(size, json_file, lambda line: typer.echo(line, err=True), only, seed))
 
 
 def show(figures: Mapping[str, object], json_file: Path | None) -> None:

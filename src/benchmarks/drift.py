@@ -2,10 +2,11 @@
 
 A simulated fleet without faults, with weather and seasons, week after week: each is compared with the four before it.
 Then, week by week and sensor by sensor in turn, a tenth of the devices is shifted by 0.3 spreads. Readings are taken at
-random minutes, `PER_DAY` a day: less than a lake holds, so what is noise in a reading is more of it here.
+random minutes, `PER_DAY` a day: less than a lake holds, so what is noise in a reading is more of it here. One
+type and fewer weeks are a part of it that ends sooner; another seed is another fleet.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,15 +14,17 @@ from typing import Literal
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from ..detection.blocks import F64, I64
-from ..drift.by_device import device_drift
+from ..drift.by_device import DeviceDrift, device_drift
 from ..drift.pooled import ALPHA, Slice, plain_ks, pooled_drift
+from ..drift.surprise import surprises
 from ..simulator.fleet import Fleet
 from .report import machine
 
 BEFORE = 4
-PER_DAY = 16
+PER_DAY = 12
 SHIFT = 0.3
 SHIFTED = 0.1
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -38,16 +41,16 @@ class Scale:
 
 SCALES = {
     "ci": Scale(200, {"pump_station": 10}),
-    "full": Scale(1000, {"pump_station": 104, "solar_inverter": 54, "refrigerated_display": 54}),
+    "full": Scale(1000, {"pump_station": 72, "solar_inverter": 72, "refrigerated_display": 72}),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Weeks:
-    """Daily means float64 (n_weeks, 7, n_devices, S), a sample of readings of each week (n_weeks, k, S), sites
+    """Readings float32 (n_weeks, 7, PER_DAY, n_devices, S), a sample of readings of each week (n_weeks, k, S), sites
     (n_devices,), and the normal spread (S,) and name of each sensor."""
 
-    means: F64
+    cells: npt.NDArray[np.float32]
     readings: F64
     sites: I64
     spreads: F64
@@ -65,13 +68,20 @@ class Verdicts:
     seen: list[tuple[str, bool]]
 
 
-def run(size: Literal["ci", "full"], json_file: Path, say: Callable[[str], None]) -> str:
-    """Measure, write the JSON file and a table beside it; return the table."""
+def run(
+    size: Literal["ci", "full"],
+    json_file: Path,
+    say: Callable[[str], None],
+    only: Mapping[str, int] | None = None,
+    seed: int = 1,
+) -> str:
+    """Measure, write the JSON file and a table beside it; return the table. `only`: so many weeks of these types,
+    instead of the size's."""
     scale = SCALES[size]
     types = {}
-    for name, weeks in scale.weeks.items():
+    for name, weeks in (only or scale.weeks).items():
         say(f"{name}: {weeks} weeks of {scale.devices} devices")
-        types[name] = figures_of(judge(simulate(name, weeks, scale.devices)))
+        types[name] = figures_of(judge(simulate(name, weeks, scale.devices, seed)))
     text = table(types)
     json_file.with_suffix(".md").write_text(text, encoding="utf-8")
     told = {
@@ -80,6 +90,7 @@ def run(size: Literal["ci", "full"], json_file: Path, say: Callable[[str], None]
         "machine": machine(),
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "devices": scale.devices,
+        "seed": seed,
         "shift_spreads": SHIFT,
         "shifted_share": SHIFTED,
         "types": types,
@@ -94,7 +105,7 @@ def simulate(type_name: str, weeks: int, devices: int, seed: int = 1) -> Weeks:
     group = fleet.groups[0]
     n_sensors = len(group.model.type.sensors)
     chance = np.random.default_rng(seed)
-    means = np.empty((weeks, 7, devices, n_sensors))
+    cells = np.empty((weeks, 7, PER_DAY, devices, n_sensors), np.float32)
     readings = []
     for week in range(weeks):
         minutes = [
@@ -102,13 +113,11 @@ def simulate(type_name: str, weeks: int, devices: int, seed: int = 1) -> Weeks:
             for part in range(7 * PER_DAY)
         ]
         block = np.stack([fleet.values(type_name, minute, 1)[0] for minute in minutes])
-        by_day = block.reshape(7, PER_DAY, devices, n_sensors)
-        count = np.maximum(np.isfinite(by_day).sum(axis=1), 1)
-        means[week] = np.where(np.isfinite(by_day).any(axis=1), np.nansum(by_day, axis=1) / count, np.nan)
+        cells[week] = block.reshape(7, PER_DAY, devices, n_sensors)
         some = chance.integers(0, len(block), 20)
         readings.append(block[some].reshape(-1, n_sensors)[::2])
     spreads = np.array([group.model.sensors[name].spread for name in group.model.type.sensor_names])
-    return Weeks(means, np.stack(readings), group.site_of.astype(np.int64), spreads, group.model.type.sensor_names)
+    return Weeks(cells, np.stack(readings), group.site_of.astype(np.int64), spreads, group.model.type.sensor_names)
 
 
 def judge(weeks: Weeks) -> Verdicts:
@@ -116,25 +125,27 @@ def judge(weeks: Weeks) -> Verdicts:
     chance = np.random.default_rng(0)
     n_devices = len(weeks.sites)
     found = Verdicts([], [], [], [], [])
-    for week in range(BEFORE, len(weeks.means)):
-        before = weeks.means[week - BEFORE : week]
+    for week in range(BEFORE, len(weeks.cells)):
+        recent = weeks.cells[week - BEFORE : week + 1].astype(np.float64)
         slices = _slices(weeks, week)
         found.plain.append(any(plain_ks(one.before, one.current) < ALPHA for one in slices))
         found.pooled.append(any(one.drifted for one in pooled_drift(slices)))
-        stable = device_drift(before, weeks.means[week], weeks.sites, weeks.sensors)
-        found.by_device.append(any(one.drifted for one in stable))
+        found.by_device.append(any(one.drifted for one in _by_device(weeks, recent)))
         sensor = week % len(weeks.sensors)
         members = chance.permutation(n_devices)[: round(SHIFTED * n_devices)]
-        shifted = weeks.means[week].copy()
-        shifted[:, members, sensor] += SHIFT * weeks.spreads[sensor]
-        seen = device_drift(before, shifted, weeks.sites, weeks.sensors)[sensor].drifted
-        found.seen.append((weeks.sensors[sensor], seen))
+        recent[-1][..., members, sensor] += SHIFT * weeks.spreads[sensor]
+        found.seen.append((weeks.sensors[sensor], _by_device(weeks, recent)[sensor].drifted))
         moved = weeks.readings[week].copy()
         hit = chance.random(len(moved)) < SHIFTED
         moved[hit, sensor] += SHIFT * weeks.spreads[sensor]
         slices[sensor] = Slice("all", weeks.sensors[sensor], slices[sensor].before, moved[:, sensor])
         found.shifted_pooled.append(pooled_drift(slices)[sensor].drifted)
     return found
+
+
+def _by_device(weeks: Weeks, recent: F64) -> list[DeviceDrift]:
+    parts = surprises(recent, weeks.sites)
+    return device_drift(parts[:-1], parts[-1], weeks.sites, weeks.sensors)
 
 
 def _slices(weeks: Weeks, week: int) -> list[Slice]:

@@ -12,10 +12,17 @@ from ...benchmarks.drift import Scale, Weeks, figures_of, judge, run
 
 def made_weeks(n_weeks: int = 7, n_devices: int = 400) -> Weeks:
     rng = np.random.default_rng(1)
-    means = rng.normal(size=(n_devices, 1)) + rng.normal(size=(n_weeks, 7, n_devices, 1)) * 0.2
-    weather = rng.normal(size=(n_weeks, 1, 1)) * 0.2
+    level = rng.normal(size=(n_devices, 1))
+    cells = level + rng.normal(size=(n_weeks, 7, drift.PER_DAY, n_devices, 1)) * 0.5
+    weather = 0.2 * np.resize([1.0, -1.0], n_weeks).reshape(-1, 1, 1)
     readings = rng.normal(size=(n_weeks, 3000, 1)) + weather
-    return Weeks(means + weather[:, None], readings, np.zeros(n_devices, np.int64), np.ones(1), ("heat",))
+    return Weeks(
+        (cells + weather[:, None, None]).astype(np.float32),
+        readings,
+        np.zeros(n_devices, np.int64),
+        np.ones(1),
+        ("heat",),
+    )
 
 
 def test_weather_fools_plain_ks_alone_and_a_small_shift_is_seen_by_device_alone() -> None:
