@@ -1,8 +1,8 @@
 """What was so of the rows that an endpoint was asked about, by fault reports, where Model Monitor looks for it.
 
 The formats are those of SageMaker's documentation, "Capture data" and "Ingest ground truth labels": a line of JSON for
-each request, under `yyyy/mm/dd/hh` of when it came. The documentation tells of one label a request; a request of many
-rows has a label a line, as its captured answer has.
+each request, under `yyyy/mm/dd/hh` of when it came, named by the id that its caller gave it, else by SageMaker's. The
+documentation tells of one label a request; a request of many rows has a label a line, as its captured answer has.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -139,6 +139,6 @@ def _line(captured: Captured, keys: Mapping[str, int], faults: Mapping[int, Sequ
         for device, moment in zip(devices, at, strict=True)
     ]
     event = captured.event_metadata
-    named = {"eventId": event.event_id} | ({"inferenceId": event.inference_id} if event.inference_id else {})
     truth = {"data": "\n".join(map(str, rows)), "encoding": "CSV"}
+    named = {"eventId": event.inference_id or event.event_id}
     return msgspec.json.encode({"groundTruthData": truth, "eventMetadata": named, "eventVersion": "0"})

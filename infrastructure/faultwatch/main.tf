@@ -86,6 +86,7 @@ module "eks" {
     module.telemetry_bucket.write_statements,
     module.prediction_bucket.write_statements,
     module.model_bucket.write_statements,
+    module.sagemaker.use_statements,
   )
 }
 

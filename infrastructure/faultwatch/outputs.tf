@@ -59,6 +59,11 @@ output "sagemaker" {
   }
 }
 
+output "operator_policy_arn" {
+  description = "ARN of the policy that lets people train, approve, serve and watch models by hand, for the roles that they sign in with."
+  value       = aws_iam_policy.operator.arn
+}
+
 output "runner" {
   description = "The self-hosted runner: the group that a workflow raises, the label of its jobs, and the secret of its GitHub App."
   value = {

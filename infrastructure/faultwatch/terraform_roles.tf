@@ -36,7 +36,8 @@ locals {
         [for service in local.services : "${service}:List*"],
         [
           "budgets:ViewBudget", "ecr:GetLifecyclePolicy", "ecr:GetRepositoryPolicy", "ec2:GetEbsEncryptionByDefault",
-          "iam:GetInstanceProfile", "iam:GetOpenIDConnectProvider", "iam:GetRole", "iam:GetRolePolicy", "iam:List*",
+          "iam:GetInstanceProfile", "iam:GetOpenIDConnectProvider", "iam:GetPolicy", "iam:GetPolicyVersion", "iam:GetRole",
+          "iam:GetRolePolicy", "iam:List*",
           "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "scheduler:GetSchedule", "secretsmanager:GetResourcePolicy", "sns:GetSubscriptionAttributes", "sns:GetTopicAttributes",
           "sqs:GetQueueAttributes", "sqs:GetQueueUrl",
         ],
@@ -73,6 +74,11 @@ locals {
         "iam:TagInstanceProfile", "iam:TagRole", "iam:UntagInstanceProfile", "iam:UntagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole",
       ]
       Resource = ["arn:${local.partition}:iam::${local.account}:role/${var.name}-*", "arn:${local.partition}:iam::${local.account}:instance-profile/${var.name}-*"]
+    },
+    {
+      Effect   = "Allow"
+      Action   = ["iam:CreatePolicy", "iam:CreatePolicyVersion", "iam:DeletePolicy", "iam:DeletePolicyVersion", "iam:TagPolicy", "iam:UntagPolicy"]
+      Resource = ["arn:${local.partition}:iam::${local.account}:policy/${var.name}-*"]
     },
     {
       Effect   = "Allow"

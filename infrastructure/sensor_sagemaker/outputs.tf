@@ -27,3 +27,13 @@ output "missed_queue_name" {
   description = "Name of the queue of starts that failed for good."
   value       = aws_sqs_queue.missed.name
 }
+
+output "use_statements" {
+  description = "Statements of an IAM policy that let its role start training, look up models, and read what comparisons of endpoints found."
+  value       = local.use_statements
+}
+
+output "set_up_statements" {
+  description = "Statements of an IAM policy that let its role approve models, make batches, endpoints and their monitoring, and delete them."
+  value       = local.set_up_statements
+}

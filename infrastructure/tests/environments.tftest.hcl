@@ -96,6 +96,39 @@ run "prod_keeps_what_holds_data" {
   }
 }
 
+run "who_works_with_models_may_not_change_the_rest" {
+  command = plan
+
+  module {
+    source = "./faultwatch"
+  }
+
+  variables {
+    name                 = "faultwatch-test"
+    github_environment   = "test"
+    admin_principal_arns = []
+    monthly_budget_usd   = 300
+    log_retention_days   = 30
+    keep_data            = false
+    network              = { nat_per_zone = false, interface_endpoints = [] }
+    cluster              = { public_access_cidrs = [], nodes = { instance_types = ["t4g.large"], architecture = "arm64", disk_gib = 40, min = 1, max = 2 } }
+    database             = { instance_class = "db.t4g.small", storage_gib = 20, max_storage_gib = 50, multi_az = false, backup_days = 7 }
+    training             = { schedule_enabled = false }
+  }
+
+  assert {
+    condition = toset([
+      for action in flatten([for statement in jsondecode(aws_iam_policy.operator.policy).Statement : statement.Action]) : split(":", action)[0]
+    ]) == toset(["iam", "kms", "s3", "sagemaker"])
+    error_message = "Who works with models reaches other services."
+  }
+
+  assert {
+    condition     = length(aws_iam_policy.operator.policy) < 6144
+    error_message = "The policy is longer than AWS takes."
+  }
+}
+
 run "an_account_that_is_none_is_refused" {
   command = plan
 

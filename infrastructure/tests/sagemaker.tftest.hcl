@@ -73,6 +73,43 @@ run "jobs_read_the_database_and_one_secret" {
   }
 }
 
+run "the_service_follows_and_people_set_up" {
+  command = plan
+
+  module {
+    source = "./sensor_sagemaker"
+  }
+
+  assert {
+    condition = toset(flatten([for statement in output.use_statements : statement.Action])) == toset([
+      "sagemaker:DescribeModelPackage", "sagemaker:DescribeMonitoringSchedule", "sagemaker:DescribePipeline", "sagemaker:DescribeProcessingJob",
+      "sagemaker:ListModelPackages", "sagemaker:ListPipelineExecutions", "sagemaker:StartPipelineExecution",
+    ])
+    error_message = "The service may do other than start training, look up models, and read what comparisons found."
+  }
+
+  assert {
+    condition = alltrue([
+      for resource in flatten([for statement in output.use_statements : statement.Resource]) : startswith(resource, "arn:aws:sagemaker:eu-central-1:123456789012:")
+    ]) && output.use_statements[0].Resource == [output.pipeline_arn]
+    error_message = "The service reaches another account's things, or starts other pipelines."
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in output.set_up_statements : !contains(statement.Resource, "*") || statement.Action == ["sagemaker:ListEndpoints"]
+    ])
+    error_message = "People reach something without naming it."
+  }
+
+  assert {
+    condition = one([for statement in output.set_up_statements : statement if statement.Action == ["iam:PassRole"]]) == {
+      Effect = "Allow", Action = ["iam:PassRole"], Resource = [aws_iam_role.execution.arn], Condition = { StringEquals = { "iam:PassedToService" = ["sagemaker.amazonaws.com"] } }
+    }
+    error_message = "People can hand another role to jobs, or this one to something else."
+  }
+}
+
 run "training_starts_once_it_is_deployed" {
   command = plan
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from .findings import Finding
 
+MINUTES = {"format", "drift", "ml tests", "infra tests"}
+"""What is announced before it is looked at, since nothing else would be seen for long."""
+
 
 def doctor(
     data: DataOption = None,
@@ -101,5 +104,7 @@ def examine_release(settings: "Settings", environment: str, accept: bool) -> "It
     lake = Lake(settings.lake_url, settings.storage_options())
     release = Production(settings, engine, lake, find_checkout(Path.cwd()), environment, accept)
     for subject, examination in release.examinations():
+        if subject in MINUTES:
+            typer.echo(f"      {subject:<12} is looked at, which may take minutes", err=True)
         yield from examined(subject, examination)
     engine.dispose()

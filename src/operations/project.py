@@ -110,5 +110,5 @@ class Project:
 def _end(done: "subprocess.CompletedProcess[str]") -> str:
     """The last line a command said, of its errors where it failed and said any."""
     said = done.stderr if done.returncode and done.stderr.strip() else done.stdout
-    lines = [line.strip(" ╵│") for line in said.splitlines() if line.strip(" ╵│╷")]
+    lines = [line.strip(" =╵│") for line in said.splitlines() if line.strip(" =╵│╷")]
     return lines[-1] if lines else f"exit code {done.returncode}"

@@ -9,10 +9,12 @@ import sys
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import botocore.session
+from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 
 ROOT = Path("/opt/ml")
@@ -25,10 +27,16 @@ OPERATIONS = {
 }
 
 
+@cache
+def api() -> ServiceModel:
+    """botocore's model of SageMaker's API, which takes a second to read."""
+    return botocore.session.get_session().get_service_model("sagemaker")
+
+
 def complaints(kind: str, request: Mapping[str, Any]) -> str:
     """What botocore's model of the API has against the request of a step; empty where nothing."""
     operation, name = OPERATIONS[kind]
-    model = botocore.session.get_session().get_service_model("sagemaker").operation_model(operation)
+    model = api().operation_model(operation)
     named = {**request, name: "job"} if name else dict(request)
     return str(ParamValidator().validate(named, model.input_shape).generate_report())
 

@@ -13,7 +13,9 @@ from ...cloud.aws.account import Account, asking
 from ...cloud.aws.secret import sign_in
 from ...exceptions import AccessError, ConfigError, ConflictError, FaultwatchError, StorageError
 from ...settings import Settings
+from ..infrastructure.aws import refusing_aws
 from ..systems import s3
+from .environments import ACCOUNT
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,14 @@ def test_a_bucket_of_another_owner_is_told(stubbed: tuple[Account, Stubber]) -> 
         store.add_client_error("head_bucket", "403", "Forbidden", http_status_code=403, expected_params=expected)
         with pytest.raises(AccessError, match="bucket models of account 123456789012: .* it is another account's, or"):
             account.must_own("models", "123456789012")
+
+
+def test_what_is_throttled_is_asked_again(moto_server: s3.Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    with refusing_aws("Throttling", 400, 2, moto_server.endpoint) as front:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", front.endpoint)
+        with Account() as account:
+            assert account.number() == ACCOUNT
+    assert len(front.seen) == 3
 
 
 def nobody(monkeypatch: pytest.MonkeyPatch, **environment: str) -> None:

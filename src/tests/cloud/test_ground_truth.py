@@ -47,13 +47,15 @@ def environment(moto_server: s3.Bucket) -> Made:
     return msgspec.structs.replace(found, buckets=msgspec.structs.replace(found.buckets, predictions=moto_server.name))
 
 
-def captured(data: str, content_type: str, event: str, encoding: str = "CSV") -> dict[str, object]:
+def captured(
+    data: str, content_type: str, event: str, encoding: str = "CSV", **named_by_caller: str
+) -> dict[str, object]:
     """A request as SageMaker captures it."""
     part = {"observedContentType": content_type, "mode": "INPUT", "data": data, "encoding": encoding}
     answer = {"observedContentType": "text/csv", "mode": "OUTPUT", "data": "1,2,0,0,flow", "encoding": "CSV"}
     return {
         "captureData": {"endpointInput": part, "endpointOutput": answer},
-        "eventMetadata": {"eventId": event, "inferenceTime": "2026-01-31T09:00:00Z"},
+        "eventMetadata": {"eventId": event, **named_by_caller, "inferenceTime": "2026-01-31T09:00:00Z"},
         "eventVersion": "0",
     }
 
@@ -115,3 +117,22 @@ def test_a_day_without_requests_and_a_file_that_is_none_say_so(place: Workplace,
         put(account, environment, {"captureData": "nothing"})
         with pytest.raises(ConfigError, match=r"05-11-000\.jsonl is not what SageMaker captures"):
             write_day(account, environment, place, 1, ENDPOINT, DAY)
+
+
+def test_one_row_is_written_as_the_documentation_writes_it(place: Workplace, environment: Made) -> None:
+    """The example of "Ingest Ground Truth labels", with ids of our own; a caller's id goes before SageMaker's."""
+    row = f"device_id,timestamp,flow\npump-2,{stamp(11)},40"
+    with Account() as account:
+        put(
+            account,
+            environment,
+            captured(row, "text/csv", "aaaa-bbbb-cccc"),
+            captured(row, "text/csv", "dddd", inferenceId="order-7"),
+        )
+        write_day(account, environment, place, 1, ENDPOINT, DAY)
+        key = f"truth/{ENDPOINT}/{HOUR}/reports.jsonl"
+        body = account.client("s3").get_object(Bucket=environment.buckets.predictions, Key=key)["Body"].read()
+    told = {"groundTruthData": {"data": "1", "encoding": "CSV"}, "eventVersion": "0"}
+    assert [json.loads(line) for line in body.splitlines()] == [
+        told | {"eventMetadata": {"eventId": name}} for name in ("aaaa-bbbb-cccc", "order-7")
+    ]

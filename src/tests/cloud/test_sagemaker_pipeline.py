@@ -1,6 +1,5 @@
 """The definition for SageMaker says what the declaration says: steps, order, parameters and condition."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from ...exceptions import ConfigError
 from ...pipelines.steps import Pipeline, Step
 from ...pipelines.training import TRAINING
 from .environments import IMAGE, made
-from .sagemaker_here import Here, complaints
+from .sagemaker_here import Here
 
 KINDS = {"model_trainer": "Training", "model_pusher": "RegisterModel"}
 
@@ -127,46 +126,10 @@ def test_every_field_of_every_config_is_a_parameter() -> None:
     assert len(names) == len(compiled()["Parameters"]) <= 200
 
 
-def test_jobs_are_what_botocores_model_of_the_api_takes() -> None:
-    here = Here(compiled(), Path(), {})
-    *jobs, condition = here.definition["Steps"]
-    for step in [*jobs, *condition["Arguments"]["IfSteps"]]:
-        here.requests[step["Name"]] = here.resolve(step["Arguments"])
-        assert complaints(step["Type"], here.requests[step["Name"]]) == ""
-    wrong = {**here.requests["model_trainer"], "HyperParameters": {"rounds": 3}}
-    assert "Invalid type for parameter HyperParameters.rounds" in complaints("Training", wrong)
-
-
 def test_the_same_declaration_gives_the_same_text_line_by_line() -> None:
     text = definition_text(compile_pipeline(TRAINING, made(), IMAGE, "pump"))
     again = definition_text(compile_pipeline(TRAINING, made(), IMAGE, "pump"))
     assert text == again and len(text.splitlines()) > 100 and "password" not in text
-
-
-NAME = re.compile(r"[A-Za-z0-9\-_]{1,64}")
-RETRIED = {
-    "Step.SERVICE_FAULT",
-    "Step.THROTTLING",
-    "SageMaker.JOB_INTERNAL_ERROR",
-    "SageMaker.CAPACITY_ERROR",
-    "SageMaker.RESOURCE_LIMIT",
-}
-DEFAULTS = {"String": str, "Integer": int, "Float": float, "Boolean": bool}
-
-
-def test_it_keeps_the_rules_of_names_defaults_and_retries_that_the_service_publishes() -> None:
-    """Of its JSON schema, which knows neither joined texts nor property files nor caching, that holds what it knows."""
-    definition = compiled()
-    *jobs, condition = definition["Steps"]
-    inside = [*condition["Arguments"]["IfSteps"], *condition["Arguments"]["ElseSteps"]]
-    steps = [*jobs, condition, *inside]
-    assert all(NAME.fullmatch(step["Name"]) and {"Type", "Arguments"} <= set(step) for step in steps)
-    assert len({step["Name"] for step in steps}) == len(steps)
-    assert all(set(one["ExceptionType"]) <= RETRIED for step in steps for one in step.get("RetryPolicies", []))
-    assert {one["Type"] for one in condition["Arguments"]["Conditions"]} == {"Equals"}
-    for parameter in definition["Parameters"]:
-        assert set(parameter) == {"Name", "Type", "DefaultValue"} and NAME.fullmatch(parameter["Name"])
-        assert type(parameter["DefaultValue"]) is DEFAULTS[parameter["Type"]], parameter
 
 
 def test_a_pipeline_that_pushes_nothing_is_refused() -> None:

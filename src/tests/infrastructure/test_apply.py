@@ -9,10 +9,13 @@ import jmespath
 import pytest
 from scripts.state_bucket import make_state_bucket
 
+from ..checkout import ROOT
 from ..systems import s3
 from .aws import ACCOUNT, client_of, empty_aws
 from .conftest import Workplace
 from .moto_gaps import overrides
+from .rights import allowed, asked, asked_by_script
+from .roles import COMMANDS, SCRIPTS
 
 pytestmark = pytest.mark.infra
 
@@ -187,7 +190,7 @@ def test_who_finds_the_state_locked_is_told_by_whom(life: Life) -> None:
 
 
 def test_no_policy_allows_everything_on_everything(life: Life) -> None:
-    kinds = ("aws_iam_role_policy", "aws_s3_bucket_policy", "aws_sns_topic_policy")
+    kinds = ("aws_iam_policy", "aws_iam_role_policy", "aws_s3_bucket_policy", "aws_sns_topic_policy")
     policies = {r["address"]: json.loads(r["values"]["policy"]) for r in resources(life.state) if r["type"] in kinds}
     assert len(policies) > 10
     allowed = [
@@ -198,6 +201,29 @@ def test_no_policy_allows_everything_on_everything(life: Life) -> None:
     ]
     assert [where for where, statement in allowed if "*" in as_list(statement["Action"])] == []
     assert [where for where, statement in allowed if not as_list(statement["Resource"])] == []
+
+
+def policies_of(life: Life, name: str) -> list[dict[str, Any]]:
+    """The policies of a role of dev, or the one of that name."""
+    kinds = {"aws_iam_policy": "name", "aws_iam_role_policy": "role"}
+    return [
+        json.loads(r["values"]["policy"])
+        for r in resources(life.state)
+        if r["type"] in kinds and r["values"][kinds[r["type"]]] == f"faultwatch-dev-{name}"
+    ]
+
+
+@pytest.mark.parametrize("role", sorted(COMMANDS))
+def test_a_role_may_do_what_its_commands_ask_for(role: str, life: Life) -> None:
+    wanted = {action for function in COMMANDS[role] for action in asked(function)}
+    assert [action for action in sorted(wanted) if not allowed(policies_of(life, role), action)] == []
+    assert not allowed(policies_of(life, role), "sagemaker:DeletePipeline"), "which no command asks for"
+
+
+@pytest.mark.parametrize("role", sorted(SCRIPTS))
+def test_a_role_may_do_what_its_scripts_ask_for(role: str, life: Life) -> None:
+    wanted = {action for script in SCRIPTS[role] for action in asked_by_script(ROOT / "scripts" / script)}
+    assert [action for action in sorted(wanted) if not allowed(policies_of(life, role), action)] == []
 
 
 def test_no_role_is_an_administrators(life: Life) -> None:

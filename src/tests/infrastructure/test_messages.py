@@ -8,7 +8,7 @@ import pytest
 
 from ..checkout import ROOT
 from ..systems import s3
-from .aws import client_of, empty_aws
+from .aws import client_of, empty_aws, refusing_aws
 from .conftest import Workplace, workplace_in
 from .test_apply import DEV, variables
 
@@ -91,8 +91,20 @@ def a_name_that_is_taken(dev: Workplace, server: s3.Server) -> str:
     return apply(dev, REGISTRY)
 
 
+def a_sign_in_that_is_over(dev: Workplace, server: s3.Server) -> str:
+    with refusing_aws("ExpiredToken", 403, 1000, server.endpoint) as front:
+        return plan(dev.with_variables({"AWS_ENDPOINT_URL": front.endpoint}))
+
+
+def a_key_that_is_gone(dev: Workplace, server: s3.Server) -> str:
+    with refusing_aws("InvalidClientTokenId", 403, 1000, server.endpoint) as front:
+        return plan(dev.with_variables({"AWS_ENDPOINT_URL": front.endpoint}))
+
+
 CASES: list[tuple[Callable[[Workplace, s3.Server], str], str]] = [
     (nobody_is_signed_in, "No valid credential sources found"),
+    (a_sign_in_that_is_over, "ExpiredToken"),
+    (a_key_that_is_gone, "InvalidClientTokenId"),
     (signed_in_elsewhere, "AWS account ID not allowed"),
     (no_region, "No value for required variable"),
     (a_region_that_is_none, "region must be the name of an AWS region"),
@@ -107,6 +119,13 @@ def test_a_refusal_is_in_the_how_to(
 ) -> None:
     assert words in case(dev, server)
     assert words in DOCUMENTED
+
+
+def test_what_aws_throttles_is_asked_again(dev: Workplace, server: s3.Server) -> None:
+    with refusing_aws("Throttling", 400, 2, server.endpoint) as front:
+        said = dev.with_variables({"AWS_ENDPOINT_URL": front.endpoint}).must(DEV, "plan", f"-target={REGISTRY}")
+    assert len(front.seen) > 2 and "to add" in said
+    assert "Throttled calls are repeated by themselves" in PAGE
 
 
 def test_a_state_bucket_that_is_not_there(tmp_path: Path, server: s3.Server) -> None:

@@ -16,7 +16,7 @@ def make(folder: Path) -> Path:
     files = {
         "pyproject.toml": '[project]\nname = "faultwatch"\n',
         "requirements.txt": "pytest==0.0.1 \\\n    --hash=sha256:aa\n",
-        "Makefile": "infra-test:\n\t@test ! -e broken && echo '3 passed'\n",
+        "Makefile": "infra-test:\n\t@test ! -e broken && echo '=== 3 passed ==='\n",
         "src/module.py": "WORD = 1\n",
         "src/tests/detection/test_module.py": "def test_one() -> None:\n    assert True\n",
         "infrastructure/environments/dev/main.tf": TERRAFORM,

@@ -306,6 +306,7 @@ def test_the_command_goes_through_the_list_and_fails_on_a_miss(
     subjects = {line[6:18].strip() for line in done.output.splitlines()}
     assert {subject for subject, _ in of(Settings(data=data)).examinations()} <= subjects
     assert "fail  accepted" in done.output and "ok    ml tests" in done.output
+    assert "ml tests     is looked at, which may take minutes" in done.stderr and "minutes" not in done.stdout
 
 
 def test_every_item_of_the_page_is_one_of_the_list_and_the_other_way_round(data: Path) -> None:

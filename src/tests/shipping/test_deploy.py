@@ -2,6 +2,7 @@
 
 import base64
 import inspect
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,8 @@ import httpx
 import pytest
 import yaml
 
-from ..checkout import run
+from ...fleet.secrets import Secrets
+from ..checkout import ROOT, run
 from ..operations.service import Fleet, Service, now_ms, rows_at
 from ..systems import s3
 
@@ -41,6 +43,17 @@ def test_a_dry_run_does_all_but_talk_to_aws() -> None:
     code, said = verb("OPTIONS=--dry-run")
     assert code == 0, said
     assert {"StatefulSet faultwatch-loop", "Deployment faultwatch-web", "Ingress faultwatch"} <= set(said.splitlines())
+
+
+@pytest.mark.parametrize("page", ["deploy-aws.md", "deploy-kubernetes.md"])
+def test_what_a_page_has_people_write_is_what_the_chart_takes(page: str) -> None:
+    text = (ROOT / "docs" / "how-to" / page).read_text(encoding="utf-8")
+    (account,) = re.findall(r"^```yaml\n(.*?)^```", text, re.M | re.S)
+    assert "Ingress faultwatch" in deploy.rendered(deploy.values_of("dev", account, IMAGE))
+    (command,) = re.findall(r'^python3 -c "(.*?)"', text, re.M)
+    key = run([sys.executable, "-c", command]).stdout.strip()
+    secrets = Secrets(key.encode())
+    assert secrets.decrypt(secrets.encrypt("address")) == "address"
 
 
 def test_what_is_wrong_is_told_before_anything_is_touched() -> None:

@@ -138,6 +138,24 @@ def test_what_has_rights_runs_on_what_was_merged_only() -> None:
     assert dict(jobs())["terraform/apply"]["environment"]["name"].startswith("infrastructure-")
 
 
+def test_each_image_is_built_on_its_architecture_as_the_docs_say() -> None:
+    made = dict(jobs())
+    pulled = made["main/build"]["strategy"]["matrix"]["include"]
+    assert {one["runner"]: one["lock"] for one in pulled} == {
+        "ubuntu-24.04-arm": "requirements.txt",
+        "ubuntu-24.04": "requirements-aws.txt",
+    }
+    assert made["main/image"]["runs-on"] == "ubuntu-24.04-arm" and made["main/sagemaker"]["runs-on"] == "ubuntu-24.04"
+    builds = [
+        step["with"] for name, step in steps() if name == "main/sagemaker" and "build-push" in step.get("uses", "")
+    ]
+    assert [build["context"] for build in builds] == [".", "cloud/aws"]
+    assert "LOCK=requirements-aws.txt" in builds[0]["build-args"] and "steps.base.outputs" in builds[1]["build-args"]
+    page = (ROOT / "docs" / "how-to" / "deploy-aws.md").read_text(encoding="utf-8")
+    for build in builds:
+        assert build["provenance"] is False and build["tags"].rpartition("-")[2] in re.findall(r"\)-(\w+)", page)
+
+
 @pytest.mark.skipif(shutil.which("shellcheck", path=BIN) is None, reason="shellcheck has no build for this machine")
 def test_shellcheck_has_nothing_to_say_of_the_scripts() -> None:
     scripts = [path for path in (ROOT / "scripts").iterdir() if path.is_file() and path.suffix == ""]
