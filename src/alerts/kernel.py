@@ -24,6 +24,7 @@ INFO, WARNING, CRITICAL = (int(severity) for severity in Severity)
 MISSING, STUCK, OUT_OF_RANGE = int(Condition.MISSING), int(Condition.STUCK), int(Condition.OUT_OF_RANGE)
 HISTORIC, FLAPPING, IN_MAINTENANCE = int(Mark.HISTORIC), int(Mark.FLAPPING), int(Mark.MAINTENANCE)
 CONFIRMED, OVER_BUDGET, HELD = int(Mark.CONFIRMED), int(Mark.OVER_BUDGET), int(Mark.HELD)
+REPEAT = int(Mark.REPEAT)
 BY_READING, BY_TIME, BY_SITE, BY_CAP = int(Cause.READING), int(Cause.TIME), int(Cause.SITE), int(Cause.CAP)
 BY_MAINTENANCE, BY_SEVERITY, BY_COUNT = int(Cause.MAINTENANCE), int(Cause.SEVERITY), int(Cause.COUNT)
 BY_DISMISSAL, BY_REPAIR = int(Cause.DISMISSED), int(Cause.REPAIRED)
@@ -41,6 +42,7 @@ ABSORBED = 5  # a silent device whose site's alert stands for it
 
 # Flags of a device; the lowest five are what status.status() decides from, in the order of its arguments.
 F_MAINTENANCE, F_SILENT, F_FAULTY, F_SUSPECT, F_LEARNING, F_LIVE = 1, 2, 4, 8, 16, 32
+F_TOLD = 64  # people were told of the device's anomaly, or of one that it repeats
 F_OF_STATUS = 31
 F_OF_ENTRIES = F_SILENT | F_SUSPECT
 
@@ -215,6 +217,8 @@ def _pend(w: World, e: Record, when: When, cause: int) -> None:
 def _end(w: World, e: Record, when: When, cause: int) -> None:
     """Say that an alert is over, if it was open; what becomes of the entry is the caller's."""
     if e["stage"] == FIRING:
+        if e["kind"] == ANOMALY:
+            w.device[e["slot"]]["ended"] = when.time
         _emit(w, e, FIRING, RESOLVED, when, cause)
     elif e["stage"] == PENDING:
         _emit(w, e, PENDING, INACTIVE, when, cause)
@@ -329,14 +333,27 @@ def _over_budget(w: World, number: int, when: When) -> bool:
 
 @_inlined
 def _fire_anomaly(w: World, e: Record, d: Record, when: When, grave: bool) -> None:
+    """Fire an anomaly, as info where the owner's budget is used up, or where it repeats one that people know of.
+
+    Such a repeat costs no budget: a device that flaps takes none away from others.
+    """
     e["severity"] = CRITICAL if grave else WARNING
     place = w.control[0]["n_out"]
     if not _fire_device(w, e, d, when, BY_READING):
         return
-    if when.live and _over_budget(w, d["owner"], when) and not grave:
-        e["severity"] = INFO
-        e["marks"] |= OVER_BUDGET
-        w.out[place]["severity"], w.out[place]["marks"] = e["severity"], e["marks"]
+    if 0 <= when.time - d["ended"] < w.config[0]["repeat_ms"]:
+        e["marks"] |= REPEAT
+    else:
+        d["flags"] &= ~F_TOLD & 255
+    if when.live:
+        over = not d["flags"] & F_TOLD and _over_budget(w, d["owner"], when)
+        if grave or not (over or d["flags"] & F_TOLD):
+            d["flags"] |= F_TOLD
+        else:
+            e["severity"] = INFO
+            if over:
+                e["marks"] |= OVER_BUDGET
+    w.out[place]["severity"], w.out[place]["marks"] = e["severity"], e["marks"]
 
 
 @_inlined
@@ -383,8 +400,13 @@ def _anomaly(w: World, d: Record, slot: int, ts: int, score: float, levels: Leve
             _fire_anomaly(w, e, d, when, grave)
         else:
             e["severity"] = CRITICAL
+            if when.live:
+                d["flags"] |= F_TOLD
             _update(w, e, when, BY_LIVE if _comes_live(e, when) else BY_SEVERITY)
     elif score >= levels.enter and _count(past) >= w.config[0]["anomaly_k"] and _comes_live(e, when):
+        if d["flags"] & F_TOLD:
+            e["severity"] = INFO
+        d["flags"] |= F_TOLD
         _update(w, e, when, BY_LIVE)
 
 
@@ -823,8 +845,8 @@ def _repair(w: World, d: Record, when: When) -> None:
     while d["head"] >= 0:
         _end(w, w.entry[d["head"]], when, BY_REPAIR)
         _drop(w, d, d["head"])
-    d["past"], d["far"], d["run_start"] = 0, 0, NEVER
-    d["flags"] &= ~F_FAULTY & 255
+    d["past"], d["far"], d["run_start"], d["ended"] = 0, 0, NEVER, NEVER
+    d["flags"] &= ~(F_FAULTY | F_TOLD) & 255
     d["heard"] = w.control[0]["clock"]
 
 
@@ -848,7 +870,7 @@ def _take_back(w: World, d: Record) -> None:
     d["flags"] &= ~F_FAULTY & 255
     place = d["head"]
     while place >= 0:
-        w.entry[place]["marks"] &= ~CONFIRMED
+        w.entry[place]["marks"] &= ~CONFIRMED & 255
         place = w.entry[place]["next"]
 
 

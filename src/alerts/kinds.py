@@ -48,7 +48,7 @@ class Mark(IntFlag):
     HISTORIC: it opened in backfilled rows and no live one bore it out, so nobody was told. FLAPPING: it came too
     often within an hour. MAINTENANCE: the device is in maintenance. CONFIRMED: an operator said it is true.
     OVER_BUDGET: opened as info because the owner's budget of the day was used up. HELD: it would fire, were it not
-    for the hourly cap or maintenance.
+    for the hourly cap or maintenance. REPEAT: the device's last alert of this kind ended less than a day before.
     """
 
     HISTORIC = 1
@@ -57,6 +57,7 @@ class Mark(IntFlag):
     CONFIRMED = 8
     OVER_BUDGET = 16
     HELD = 32
+    REPEAT = 64
 
 
 class Cause(IntEnum):

@@ -27,6 +27,7 @@ DEVICE = np.dtype(
         ("maintenance_from", "i8"),
         ("maintenance_until", "i8"),
         ("status_since", "i8"),
+        ("ended", "i8"),
         ("cap_start", "i8", (4,)),
         ("seen", "u8"),
         ("past", "u4"),
@@ -41,7 +42,8 @@ DEVICE = np.dtype(
     ],
     align=True,
 )
-"""A device. `heard` and `cap_start` are on the engine's clock; `past` and `far` are bits, the newest reading lowest.
+"""A device. `heard` and `cap_start` are on the engine's clock; `past` and `far` are bits, the newest reading lowest;
+`ended` is when its last anomaly alert was over, NEVER where none was or it was repaired since.
 
 The hourly caps are those of the kinds anomaly, sensor, silent and threshold.
 """
@@ -121,6 +123,9 @@ RULE = np.dtype(
 MAX_RULES = 64
 """Rules an owner may have about one type: what a row costs is bounded, and so is what it can change."""
 
+ADDED = {"device.ended": NEVER}
+"""Columns that checkpoints of earlier versions lack, and what stands in for them."""
+
 TABLES = {"device": DEVICE, "entry": ENTRY, "site": SITE, "owner": OWNER, "control": CONTROL, "rule": RULE}
 
 
@@ -135,7 +140,8 @@ class EngineConfig:
     alert needs `site_least` devices and `site_permille` of the site's live ones to fall silent within
     `site_window_ms`. At most `cap` alerts of a kind fire for a device within `cap_ms`. A gap between ticks is
     downtime when longer than a device's silence window and than `least_downtime_ms`, which keeps types with
-    windows of seconds from being in downtime all the time.
+    windows of seconds from being in downtime all the time. An anomaly that
+    fires less than `repeat_ms` after the end of its device's last one is a repeat of it.
     """
 
     anomaly_k: int = 3
@@ -153,6 +159,7 @@ class EngineConfig:
     cap: int = 4
     cap_ms: int = 3_600_000
     least_downtime_ms: int = 120_000
+    repeat_ms: int = 86_400_000
 
     def __post_init__(self) -> None:
         if not 1 <= self.anomaly_k <= self.anomaly_n <= 32:
@@ -164,6 +171,8 @@ class EngineConfig:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected 1 or more")
         if not 0 < self.site_permille <= 1000:
             raise ConfigError(f"site_permille is {self.site_permille}; expected 1 to 1000")
+        if self.repeat_ms < 0:
+            raise ConfigError(f"repeat_ms is {self.repeat_ms}; expected 0 (nothing repeats) or more")
         if self.critical_factor < 1 or self.budget_devices <= 0 or self.budget_most < 0:
             raise ConfigError("expected critical_factor >= 1, budget_devices > 0 and budget_most >= 0")
 
@@ -223,7 +232,7 @@ class EngineState:
             return
         self.device = _grown(self.device, n_devices)
         new = self.device[first:]
-        new["heard"] = new["arrival_ms"] = new["newest_ts"] = new["run_start"] = new["cap_start"] = NEVER
+        new["heard"] = new["arrival_ms"] = new["newest_ts"] = new["run_start"] = new["cap_start"] = new["ended"] = NEVER
         new["site"] = new["owner"] = new["type"] = new["head"] = -1
         self.due = np.concatenate([self.due, np.full(n_devices - first, -NEVER, np.int64)])
 
@@ -280,8 +289,14 @@ class EngineState:
         """Return the state that `to_arrays` wrote. Raises StorageError where a column is absent or another shape."""
         tables = {}
         for table, dtype in TABLES.items():
-            columns = {name: _column(arrays, f"{table}.{name}", dtype[name]) for name in dtype.names or ()}
+            columns = {
+                name: _column(arrays, f"{table}.{name}", dtype[name])
+                for name in dtype.names or ()
+                if f"{table}.{name}" in arrays or f"{table}.{name}" not in ADDED
+            }
             tables[table] = np.zeros(len(next(iter(columns.values()))), dtype)
+            for name in set(dtype.names or ()) - set(columns):
+                tables[table][name] = ADDED[f"{table}.{name}"]
             for name, values in columns.items():
                 if len(values) != len(tables[table]):
                     raise StorageError(

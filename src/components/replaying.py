@@ -8,7 +8,19 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ..alerts.engine import Devices, EngineConfig, EngineState, Observations, Rows, State, present_bits, step
+from ..alerts.engine import (
+    Devices,
+    EngineConfig,
+    EngineState,
+    Kind,
+    Mark,
+    Observations,
+    Rows,
+    State,
+    present_bits,
+    step,
+)
+from ..alerts.transitions import TRANSITION
 from ..detection.blocks import Block, Scores
 from ..detection.detector import Detector
 from ..detection.state import DetectorState
@@ -92,11 +104,21 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Alerts that opened, in order of time: `slot` (k,), `at_ms` (k,), `kind` (k,) of `alerts.kinds.Kind`."""
+    """Alerts that opened, in order of time: `slot` (k,), `at_ms` (k,), `kind` (k,) of `alerts.kinds.Kind`.
+
+    `repeat` (k,): an anomaly so soon after the end of its device's last one that it isn't charged to the budget.
+    """
 
     slot: I64
     at_ms: I64
     kind: I64
+    repeat: npt.NDArray[np.bool_]
+
+    @property
+    def charged(self) -> npt.NDArray[np.bool_]:
+        """Which count against the budget of false alerts (k,): anomalies that repeat none."""
+        counts: npt.NDArray[np.bool_] = (self.kind == Kind.ANOMALY) & ~self.repeat
+        return counts
 
     def __len__(self) -> int:
         return len(self.slot)
@@ -174,9 +196,10 @@ def alerts(
         said = step(engine, Observations(devices=news, rows=observed), int(rows.ts[at[-1]])).data
         news = Devices.of([], interval_ms=[], silent_after_ms=[])
         found.append(said[(said["to_state"] == State.FIRING) & (said["from_state"] != State.FIRING)])
-    opened = np.concatenate(found) if found else np.zeros(0, [("slot", "i8"), ("at_ms", "i8"), ("kind", "i8")])
+    opened = np.concatenate(found) if found else np.zeros(0, TRANSITION)
     opened = opened[np.argsort(opened["at_ms"], kind="stable")]
-    return Opened(*(opened[name].astype(np.int64) for name in ("slot", "at_ms", "kind")))
+    slot, at_ms, kind = (opened[name].astype(np.int64) for name in ("slot", "at_ms", "kind"))
+    return Opened(slot, at_ms, kind, opened["marks"] & Mark.REPEAT != 0)
 
 
 def within_faults(

@@ -9,14 +9,13 @@ import numpy.typing as npt
 import polars as pl
 from sqlalchemy import func, select
 
-from ..alerts.kinds import Kind
 from ..components.data_ingestion import Ingested
 from ..components.data_ingestion.ingestion import DAY_MS, lot
 from ..components.model_evaluation.trial import reported
 from ..components.replaying import DeviceRows, alerts, judge, settle, thresholds, within_faults
 from ..components.workplace import Workplace, site_numbers
 from ..detection.detector import Detector
-from ..fleet import models
+from ..fleet import alert_budget, models
 from ..fleet.database import reading
 
 BATCH_DEVICES = 40
@@ -40,8 +39,8 @@ class BacktestConfig:
 
 
 class Counted(msgspec.Struct, frozen=True):
-    """Alerts of a budget: `budget_a_day` false ones allowed to the owner; `alerts` and those outside of reported
-    faults (`false`) a day; `median_score` past which a reading counts."""
+    """Alerts of a budget, without repeats: `budget_a_day` false ones allowed to the owner; `alerts` and those outside
+    of reported faults (`false`) a day; `median_score` past which a reading counts."""
 
     owner: str
     devices: int
@@ -53,7 +52,7 @@ class Counted(msgspec.Struct, frozen=True):
 
 
 class Actual(msgspec.Struct, frozen=True):
-    """What really opened over the same days: anomaly alerts of the type, and those that people confirmed."""
+    """What really opened over the same days: anomalies of the type without repeats, and those people confirmed."""
 
     owner: str
     alerts_a_day: float
@@ -113,11 +112,11 @@ def replay_budgets(config: BacktestConfig, place: Workplace, ingested: Ingested,
                 rate = times * np.minimum(config.per_device_month / 30, config.most_a_day / sizes)
                 enter, leave = thresholds(detector, settled, rate)
                 opened = alerts(after, scores, enter, leave, detector.interval_ms_)
-                anomalies = opened.kind == Kind.ANOMALY
+                charged = opened.charged
                 inside = within_faults(opened.slot, opened.at_ms, rows.keys, faults)
                 for slot, name in enumerate(whose):
                     key = (group or name, times)
-                    mine = anomalies & (opened.slot == slot)
+                    mine = charged & (opened.slot == slot)
                     total = sums.setdefault(key, _Sum())
                     total.alerts += int(mine.sum())
                     total.false += int((mine & ~inside).sum())
@@ -166,16 +165,9 @@ def _fleet_sizes(place: Workplace) -> dict[str, int]:
 
 
 def _actual(place: Workplace, type_id: int, names: Sequence[str], from_ms: int, end_ms: int) -> list[Actual]:
-    opened, confirmed = func.count(), func.count(models.Alert.confirmed_ms)
-    query = (
-        select(models.Owner.name, opened, confirmed)
-        .join(models.Device, models.Device.id == models.Alert.device_key)
-        .join(models.Owner, models.Owner.id == models.Alert.owner_id)
-        .where(models.Device.type_id == type_id, models.Alert.kind == "anomaly")
-        .where(models.Alert.fired_ms >= from_ms, models.Alert.fired_ms < end_ms)
-        .group_by(models.Owner.name)
-    )
     days = max((end_ms - from_ms) / DAY_MS, 1e-9)
     with reading(place.engine) as session:
-        found = {name: (n, sure) for name, n, sure in session.execute(query)}
+        ids = {owner: name for owner, name in session.execute(select(models.Owner.id, models.Owner.name))}
+        counts = alert_budget.opened(session, type_id, from_ms, end_ms)
+    found = {ids[owner]: count for owner, count in counts.items()}
     return [Actual(name, found.get(name, (0, 0))[0] / days, found.get(name, (0, 0))[1] / days) for name in names]

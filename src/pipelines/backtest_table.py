@@ -12,7 +12,7 @@ def table(name: str, replayed: Replayed) -> str:
     lines = [f"{name}: {replayed.days:g} days, {replayed.rows:,} readings replayed{sample}", "  what was:"]
     for actual in replayed.actual:
         lines.append(
-            f"    {actual.owner}: {actual.alerts_a_day:.2f} anomaly alerts a day opened, of which"
+            f"    {actual.owner}: {actual.alerts_a_day:.2f} anomalies a day opened, repeats left out, of which"
             f" {actual.confirmed_a_day:.2f} were confirmed"
         )
     lines += ["  what budgets would have given, a day:", *_rows(replayed.owners)]

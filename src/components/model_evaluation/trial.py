@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ...alerts.kinds import Kind
 from ...detection.detector import Detector
 from ..learnt import Learnt
 from ..replaying import DeviceRows, Opened, alerts, judge, settle, thresholds, within_faults
@@ -80,9 +79,9 @@ class Unseen:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a model did: `false_alerts` (n_devices,) anomaly alerts outside of reported faults; `faults_seen` of
-    `faults_there` (n_devices,) reported ones; `minutes` (k,) to each probe; `rows_per_s` of one core; `state_bytes` a
-    device."""
+    """What a model did: `false_alerts` (n_devices,) anomalies outside of reported faults, without repeats;
+    `faults_seen` of `faults_there` (n_devices,) reported ones; `minutes` (k,) to each probe; `rows_per_s` of one core;
+    `state_bytes` a device."""
 
     opened: Opened
     false_alerts: Floats
@@ -135,7 +134,7 @@ def try_out(detector: Detector, unseen: Unseen, false_alerts_per_device_day: flo
 def _counted(opened: Opened, unseen: Unseen) -> tuple[Floats, Floats, Floats]:
     """False alerts, reported faults seen, and reported faults (n_devices,) of a trial."""
     keys = unseen.after.keys
-    apart = within_faults(opened.slot, opened.at_ms, keys, unseen.faults) | (opened.kind != Kind.ANOMALY)
+    apart = within_faults(opened.slot, opened.at_ms, keys, unseen.faults) | ~opened.charged
     if unseen.seen is not None:
         apart |= unseen.seen.holds(keys, opened.slot, opened.at_ms)
     false = np.bincount(opened.slot[~apart], minlength=len(keys)).astype(float)

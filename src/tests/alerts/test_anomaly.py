@@ -80,6 +80,69 @@ def test_past_the_owners_budget_of_the_day_alerts_open_as_info_but_critical_stay
     assert firings(fleet.run([ODD] * 3, 6))[0].severity == Severity.WARNING
 
 
+def test_a_device_that_flaps_all_day_is_told_of_once_and_takes_no_budget_from_the_others() -> None:
+    fleet = Fleet(200)  # three a day
+    fleet.now += 2 * HOUR  # past midnight
+    for _ in range(8):
+        fleet.run([ODD] * 3 + [CALM] * 10, 7)
+        fleet.now += 2 * HOUR
+    first, *again = firings(fleet.seen)
+    assert (first.severity, first.marks) == (Severity.WARNING, 0)
+    assert [(each.severity, each.marks) for each in again] == [(Severity.INFO, Mark.REPEAT)] * 7
+    assert fleet.run([ODD] * 2, 7) and fleet.run([ODD], 7) and fleet.status(7) == Status.SUSPECT
+    told = [firings(fleet.run([ODD] * 3, slot))[0] for slot in (11, 12, 13)]
+    assert [each.severity for each in told] == [Severity.WARNING, Severity.WARNING, Severity.INFO]
+    assert told[-1].marks == Mark.OVER_BUDGET
+
+
+def test_a_repeat_is_within_a_day_of_the_end_of_the_last_one() -> None:
+    for hours, severity in ((23.9, Severity.INFO), (24, Severity.WARNING)):
+        fleet = Fleet(200)
+        fleet.run([ODD] * 3)
+        fleet.now += 30 * HOUR  # a long one: it is its end that counts
+        (over,) = endings(fleet.run([CALM] * 10))
+        fleet.now = over.at_ms + round(hours * HOUR) - 3 * MINUTE
+        assert firings(fleet.run([ODD] * 3))[0].severity == severity
+
+
+def test_a_repeat_that_becomes_critical_is_told_of_as_such() -> None:
+    fleet = Fleet(200)
+    fleet.run([ODD] * 3 + [CALM] * 10 + [ODD] * 3)
+    (worse,) = fleet.run([GRAVE] * 3)
+    assert (worse.severity, worse.cause, worse.marks) == (Severity.CRITICAL, Cause.SEVERITY, Mark.REPEAT)
+    (grave,) = firings(fleet.run([CALM] * 10 + [GRAVE] * 3))
+    assert (grave.severity, grave.marks) == (Severity.CRITICAL, Mark.REPEAT)
+
+
+def test_what_comes_back_after_a_repair_is_no_repeat() -> None:
+    fleet = Fleet(200)
+    fleet.run([ODD] * 3)
+    fleet.say(WordKind.REPAIRED)
+    assert firings(fleet.run([ODD] * 3))[0].severity == Severity.WARNING
+
+
+def test_a_repeat_of_what_nobody_was_told_of_is_told_once_there_is_budget() -> None:
+    fleet = Fleet(30)
+    fleet.run([ODD] * 3, 1)
+    (over,) = firings(fleet.run([ODD] * 3 + [CALM] * 10))
+    assert over.marks == Mark.OVER_BUDGET
+    (still,) = firings(fleet.run([ODD] * 3 + [CALM] * 10))
+    assert (still.severity, still.marks) == (Severity.INFO, Mark.OVER_BUDGET | Mark.REPEAT)
+    fleet.now += 23 * HOUR
+    (told,) = firings(fleet.run([ODD] * 3 + [CALM] * 10))
+    assert (told.severity, told.marks) == (Severity.WARNING, Mark.REPEAT)
+    assert firings(fleet.run([ODD] * 3))[0].severity == Severity.INFO
+    assert firings(fleet.run([ODD] * 3, 2))[0].marks == Mark.OVER_BUDGET, "telling of it used the day's budget"
+
+
+def test_a_live_alert_is_told_of_although_it_repeats_a_historic_one() -> None:
+    fleet = Fleet(200)
+    for minute in range(13):
+        fleet.send(0, ODD if minute < 3 else CALM, ts=START - HOUR + minute * MINUTE, live=False)
+    (fired,) = firings(fleet.run([ODD] * 3))
+    assert (fired.severity, fired.marks) == (Severity.WARNING, Mark.REPEAT)
+
+
 def test_alerts_that_open_at_the_same_moment_do_not_use_up_each_others_budget() -> None:
     fleet = Fleet(30)
     for _ in range(3):
@@ -100,7 +163,7 @@ def test_at_most_four_an_hour_then_held_and_once_the_hour_is_over_fired_once_as_
     assert fleet.status() == Status.SUSPECT
     (fired,) = fleet.run([ODD] * 40)
     assert moves([fired]) == [(A, P, F)]
-    assert fired.marks == Mark.FLAPPING | Mark.OVER_BUDGET
+    assert fired.marks == Mark.FLAPPING | Mark.REPEAT
     assert fired.at_ms >= START + 3 * MINUTE + HOUR
 
 

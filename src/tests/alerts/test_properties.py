@@ -14,6 +14,7 @@ from ...alerts.engine import (
     EngineConfig,
     EngineState,
     Kind,
+    Mark,
     Observations,
     Rejected,
     Rows,
@@ -30,6 +31,7 @@ from .fleet import BETWEEN, CALM, ENTER, GRAVE, HOUR, LEAVE, MINUTE, ODD, START
 
 N = 8
 WINDOW = 5 * MINUTE
+DAY = 24 * HOUR
 CONFIG = EngineConfig(anomaly_clear=3, sensor_pending=2, sensor_intervals=3, sensor_clear=2, cap=2)
 DEVICES = Devices.of(
     range(N),
@@ -116,6 +118,19 @@ steady = st.builds(
     tick=st.sampled_from([True, True, False]),
 )
 upset = st.builds(Happening, wait=st.sampled_from([-30, 300])) | st.just(Happening(wait=30, started=True))
+spells = st.builds(
+    lambda who, score, wait, live, words: [
+        Happening(readings=tuple(Reading(slot, score, 0b11, 0, live, 0) for slot in who)) for _ in range(3)
+    ]
+    + [Happening(wait=wait, words=words)],
+    who=st.lists(st.integers(0, 4), min_size=1, max_size=2, unique=True),
+    score=st.sampled_from([ODD, ODD, GRAVE, CALM, CALM]),
+    wait=st.sampled_from([0, 0, 30, 600]),
+    live=st.sampled_from([True, True, True, False]),
+    words=st.just(()) | st.just(()) | st.lists(words, max_size=1).map(tuple),
+)
+"""Devices odd or calm for long enough to change an alert."""
+stories = st.lists(spells, min_size=4, max_size=25).map(lambda parts: [each for part in parts for each in part])
 logs = st.lists(steady | steady | steady | upset, min_size=1, max_size=40)
 quick = settings(max_examples=60, deadline=None)
 
@@ -291,6 +306,53 @@ def test_restart_and_clocks_that_jump_make_no_device_silent(log: list[Happening]
         opened = [each for each in changed if each.kind == Kind.SILENT and each.cause == Cause.TIME]
         assert not [each for each in opened if each.to_state == State.PENDING]
         assert not ((twin.status == Status.SILENT) & ~silent_before & (state.status != Status.MAINTENANCE)).any()
+
+
+@quick
+@given(stories | logs, st.sampled_from([20 * MINUTE, 24 * HOUR, 24 * HOUR]))
+def test_who_is_told_of_an_anomaly_follows_from_what_came_before(log: list[Happening], repeat_ms: int) -> None:
+    """Against the plainest model: ends of alerts, whether people know of them, and each owner's day."""
+    state = EngineState.new(config=replace(CONFIG, repeat_ms=repeat_ms))
+    ended: dict[int, int] = {}
+    known: set[int] = set()
+    spent: dict[tuple[int, int], list[int]] = defaultdict(list)
+    clock, last = START, START
+    for part, now in told(log):
+        clock, last = clock + max(0, now - last), now
+        repaired = {word.slot for word in part.words if word.kind == WordKind.REPAIRED}
+        for slot in repaired:
+            ended.pop(slot, None)
+        known -= repaired
+        for each in step(state, part, now):
+            if each.kind != Kind.ANOMALY or State.FIRING not in (each.from_state, each.to_state):
+                continue
+            time = each.at_ms if each.historic else clock
+            if each.to_state == State.RESOLVED:
+                if each.slot not in repaired or each.cause == Cause.READING:
+                    ended[each.slot] = time
+                continue
+            again = each.slot in ended and 0 <= time - ended[each.slot] < repeat_ms
+            grave = each.severity == Severity.CRITICAL
+            if each.is_update:
+                if not each.historic and each.cause in (Cause.LIVE, Cause.SEVERITY):
+                    assert grave or (each.severity == Severity.INFO) == (each.slot in known)
+                    known.add(each.slot)
+                continue
+            assert bool(each.marks & Mark.REPEAT) == again
+            if not again:
+                known.discard(each.slot)
+            if each.historic:
+                assert each.severity != Severity.INFO
+                continue
+            over = False
+            if each.slot not in known:
+                day = spent[int(DEVICES.owner[each.slot]), now // DAY]
+                over = sum(earlier != clock for earlier in day) >= 4 / 30
+                day.append(clock)
+            assert bool(each.marks & Mark.OVER_BUDGET) == (over and not grave)
+            assert grave or (each.severity == Severity.INFO) == (over or each.slot in known)
+            if each.severity != Severity.INFO:
+                known.add(each.slot)
 
 
 @quick

@@ -10,9 +10,11 @@ from ...alerts.engine import (
     EngineConfig,
     EngineState,
     Kind,
+    Mark,
     Observations,
     Rejected,
     Rows,
+    Severity,
     Word,
     WordKind,
     present_bits,
@@ -20,7 +22,7 @@ from ...alerts.engine import (
 )
 from ...alerts.state import DEVICE, ENTRY
 from ...exceptions import ConfigError, StorageError
-from .fleet import ALL, CALM, ENTER, LEAVE, MINUTE, ODD, START, Fleet
+from .fleet import ALL, CALM, ENTER, LEAVE, MINUTE, ODD, START, Fleet, firings
 
 
 def busy() -> Fleet:
@@ -70,6 +72,19 @@ def test_status_since_is_when_the_device_came_until_it_changes() -> None:
     assert Fleet().state.status_since[0] == START
 
 
+def test_checkpoint_of_before_repeats_were_known_is_taken_over() -> None:
+    fleet = Fleet(60)
+    fleet.run([ODD] * 3 + [CALM] * 10)
+    arrays = fleet.state.to_arrays()
+    assert arrays.pop("device.ended")[0] == fleet.now
+    fleet.state = EngineState.from_arrays(arrays)
+    (fired,) = firings(fleet.run([ODD] * 3))
+    assert (fired.severity, fired.marks) == (Severity.WARNING, 0), "what came before isn't known"
+    fleet.state = EngineState.from_arrays(fleet.state.to_arrays())
+    (fired,) = firings(fleet.run([CALM] * 10 + [ODD] * 3))
+    assert (fired.severity, fired.marks) == (Severity.INFO, Mark.REPEAT)
+
+
 def test_damaged_checkpoint_is_refused_by_name() -> None:
     arrays = busy().state.to_arrays()
     with pytest.raises(StorageError, match=r"column device\.heard: no such array"):
@@ -86,6 +101,7 @@ def test_damaged_checkpoint_is_refused_by_name() -> None:
         ({"anomaly_k": 6}, "6 of 5 readings"),
         ({"anomaly_n": 33}, "3 of 33 readings"),
         ({"cap": 0}, "cap is 0"),
+        ({"repeat_ms": -1}, "repeat_ms is -1"),
         ({"sensor_clear": 0}, "sensor_clear is 0"),
         ({"site_permille": 1001}, "site_permille is 1001"),
         ({"critical_factor": 0.5}, "critical_factor"),
