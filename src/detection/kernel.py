@@ -513,9 +513,15 @@ def advance(
                     out_off[row, s] = smoothed * spread[s] * scale[s, 1]
                 usually[s] = 1.0 + habit[i, s] / HABIT_STEPS
                 unit[s] = min(most / wide / usually[s], UNIT_LIMIT)
-                # What makes all peers odd at once, and no level tells: noisy mains, a jump of the grid's frequency.
                 if tells and seen[i, s] >= learn and modes[m, s, INSTEAD] == 0.0:
-                    told_odd[g, turn, s] += np.int32(np.rint(min(unit[s], COMMOTION_CLIP) * PEERS_STEPS))
+                    reach = PEERS_CLIP * spread[s] / widened[s]
+                    off = min(max(alone[s] - shared[g, 0, s], -reach), reach)
+                    size_off = min(abs(z) * widened[s], VOLATILITY_CLIP)
+                    told_sum[g, turn, s] += np.int32(np.rint(off * PEERS_STEPS))
+                    told_size[g, turn, s] += np.int32(size_off * PEERS_STEPS + 0.5)
+                    told_odd[g, turn, s] += np.int32(min(unit[s], COMMOTION_CLIP) * PEERS_STEPS + 0.5)
+                    told_count[g, turn, s] += 1
+                # What makes all peers odd at once, and no level tells: noisy mains, a jump of the grid's frequency.
                 if among and shared[g, 3, s] > COMMOTION_USUAL:
                     unit[s] *= COMMOTION_USUAL / shared[g, 3, s]
                     usually[s] *= shared[g, 3, s] / COMMOTION_USUAL
@@ -621,13 +627,6 @@ def advance(
             sensor[i, s, SLOW] = sensor[i, s, SLOW] * keep_slow + gain_slow * far[s]
             if not steady:
                 continue
-            if tells and seen[i, s] >= learn and modes[m, s, INSTEAD] == 0.0:
-                reach = PEERS_CLIP * spread[s] / widened[s]
-                off = min(max(alone[s] - shared[g, 0, s], -reach), reach)
-                told_sum[g, turn, s] += np.int32(np.rint(off * PEERS_STEPS))
-                size_off = min(abs(odd[s]) * widened[s], VOLATILITY_CLIP)
-                told_size[g, turn, s] += np.int32(np.rint(size_off * PEERS_STEPS))
-                told_count[g, turn, s] += 1
             if modes[m, s, HOME] == 0.0:
                 if m == 1 and (alarm[i] == 0 or seen[i, s] < learn):
                     reach = 3.0 * modes[m, s, OWN]
