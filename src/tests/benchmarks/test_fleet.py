@@ -64,6 +64,16 @@ def test_owners_are_told_within_the_budget_of_the_day_and_always_of_sensors() ->
     assert late.opened_ms // DAY_MS == 1
 
 
+def test_a_device_that_flaps_counts_and_is_told_once() -> None:
+    def at(hour: int, over: int, device: str = "pump-1") -> Alert:
+        return Alert(device, hour * HOUR, "anomaly", ("flow",), over * HOUR)
+
+    flapping = [at(1, 2), at(3, 4), at(5, 6)]
+    others = [at(7, 8, "pump-2"), at(32, 33)]
+    assert notified([*flapping, *others], 60) == {*flapping, *others}
+    assert false_alerts(watched([], [*flapping, *others])) == [flapping[0], *others]
+
+
 def test_false_alerts_belong_to_nothing() -> None:
     one = watched([fault()], [alert(15), alert(5), alert(15, "pump-2"), alert(5, kind="sensor")])
     assert len(false_alerts(one)) == 2
