@@ -127,14 +127,14 @@ GOLDEN = {
     "bias": f"Bearing temperature is 9.1 °C above {NORMAL}.",
     "calibration_step": f"Vibration is 0.50 mm/s above {NORMAL}.",
     "cyclic": None,  # within what motor and flow do anyway: nothing is said, and nor is of the leak
-    "drift": f"Suction pressure is 0.110 bar above {NORMAL}.",
+    "drift": f"Suction pressure is 0.145 bar above {NORMAL}.",
     "intermittent": f"Discharge pressure keeps about 0.065 bar above {NORMAL}.",
     "leak": None,
     "loss_of_correlation": f"Flow keeps about 13.2 m³/h above {NORMAL}.",
-    "noise": f"Motor temperature is 13.4 °C below {NORMAL}.",
+    "noise": f"Motor temperature is 13.2 °C below {NORMAL}.",
     "spike": f"Single readings of suction pressure are far from {NORMAL}, again and again.",
     "stuck": "Vibration has not changed for 30 minutes; it looks stuck.",
-    "wear": f"Bearing temperature keeps about 2.3 °C above {NORMAL}, and motor temperature fell with it.",
+    "wear": f"Bearing temperature keeps about 3.0 °C above {NORMAL}, and motor temperature fell with it.",
 }
 
 

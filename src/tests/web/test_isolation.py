@@ -58,6 +58,8 @@ ROUTES: dict[str, tuple[str, dict[str, object]]] = {
     "POST /devices/{device_id:path}/repaired": ("form", {}),
     "POST /devices/{device_id:path}/maintenance": ("form", {"reason": "look"}),
     "GET /models": ("look", {}),
+    "POST /models/fault-kinds/promote": ("operate", {"version": 9}),
+    "POST /models/fault-kinds/rollback": ("operate", {}),
     "POST /models/{type_id}/promote": ("operate", {"version": 9}),
     "POST /models/{type_id}/rollback": ("operate", {}),
     "GET /settings": ("look", {}),
