@@ -7,7 +7,18 @@ from typing import Protocol
 
 import numpy as np
 
-from ..alerts.engine import Devices, EngineConfig, EngineState, Kind, Observations, Rows, State, present_bits, step
+from ..alerts.engine import (
+    Devices,
+    EngineConfig,
+    EngineState,
+    Kind,
+    Mark,
+    Observations,
+    Rows,
+    State,
+    present_bits,
+    step,
+)
 from ..alerts.observations import NO_DEVICES
 from ..detection.blocks import Block, Scores, TrainingRows
 from ..detection.config import DetectorConfig
@@ -19,13 +30,14 @@ TOP = 3
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert that opened: when (ms), about what (`anomaly` or `sensor`), the sensors blamed most, in order, and when
-    it was over (ms), None where it never was."""
+    """An alert that opened: when (ms), about what (`anomaly` or `sensor`), the sensors blamed most, in order; whether
+    the engine took it for a repeat of its device's last one; when it was over (ms), None where it never was."""
 
     device: str
     opened_ms: int
     kind: str
     sensors: tuple[str, ...]
+    repeat: bool = False
     over_ms: int | None = None
 
 
@@ -142,4 +154,4 @@ def _opened(change: np.void, block: Block, scores: Scores, names: Sequence[str],
         order = np.argsort(-scores.contribution[row], kind="stable")[:TOP]
         blamed = tuple(sensors[int(place)] for place in order)
     kind = "sensor" if change["kind"] == Kind.SENSOR else "anomaly"
-    return Alert(names[int(block.slots[row])], int(change["at_ms"]), kind, blamed)
+    return Alert(names[int(block.slots[row])], int(change["at_ms"]), kind, blamed, bool(change["marks"] & Mark.REPEAT))

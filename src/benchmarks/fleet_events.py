@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..alerts.engine import EngineConfig
 from ..simulator.faults import FAULT_KINDS
 from .fleet_alerts import Alert
 from .protocol_fleet import Known, Watched
@@ -17,7 +16,6 @@ AFTER_MS = 3_600_000
 """An alert within an hour after a fault is of the fault; a false one is none so soon."""
 
 DAY_MS = 86_400_000
-REPEAT_MS = EngineConfig().repeat_ms
 STEPS = ("bias", "calibration_step")
 DRIFTS = ("drift", "leak", "wear")
 
@@ -71,40 +69,30 @@ def notified(alerts: Sequence[Alert], owner_devices: int) -> set[Alert]:
     repeats of what was told neither use nor need."""
     budget = min(owner_devices / 30.0, 3.0)
     used: dict[int, int] = {}
-    told = set()
-    before: dict[str, Alert] = {}
+    told: set[Alert] = set()
+    known: set[str] = set()
     for alert in sorted(alerts, key=lambda alert: alert.opened_ms):
         day = alert.opened_ms // DAY_MS
         if alert.kind == "sensor":
             told.add(alert)
-            continue
-        last = before.get(alert.device)
-        before[alert.device] = alert
-        if last in told and _repeats(alert, last):
+        elif alert.repeat and alert.device in known:
             told.add(alert)
-            continue
-        if used.get(day, 0) < budget:
-            told.add(alert)
-        used[day] = used.get(day, 0) + 1
+        else:
+            known.discard(alert.device)
+            if used.get(day, 0) < budget:
+                told.add(alert)
+                known.add(alert.device)
+            used[day] = used.get(day, 0) + 1
     return told
 
 
 def false_alerts(watched: Watched) -> list[Alert]:
-    """Anomaly alerts that belong to no fault, as budgets count them: without repeats of the device's last one."""
-    found = []
-    before: dict[str, Alert] = {}
-    for alert in sorted(watched.alerts, key=lambda alert: alert.opened_ms):
-        if alert.kind != "anomaly":
-            continue
-        last = before.get(alert.device)
-        before[alert.device] = alert
-        if not _repeats(alert, last) and not any(belongs(alert, fault) for fault in watched.faults):
-            found.append(alert)
-    return found
-
-
-def _repeats(alert: Alert, last: Alert | None) -> bool:
-    return last is not None and last.over_ms is not None and alert.opened_ms - last.over_ms < REPEAT_MS
+    """Anomaly alerts that belong to no fault, as budgets count them: without repeats."""
+    return [
+        alert
+        for alert in watched.alerts
+        if alert.kind == "anomaly" and not alert.repeat and not any(belongs(alert, fault) for fault in watched.faults)
+    ]
 
 
 def kinds(watched: Sequence[Watched]) -> list[tuple[str, list[Event]]]:

@@ -4,11 +4,12 @@ import msgspec
 from sqlalchemy import ColumnElement, Subquery, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
+from ..alerts.state import EngineConfig
 from . import models
 
 DAY_MS = 86_400_000
-REPEAT_MS = DAY_MS
-"""As `alerts.engine.EngineConfig.repeat_ms`: so soon after its device's last one an alert is no new event."""
+REPEAT_MS = EngineConfig().repeat_ms
+"""So soon after its device's last one an alert is no new event."""
 
 
 class Spent(msgspec.Struct, frozen=True):

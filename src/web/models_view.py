@@ -200,7 +200,7 @@ def _lead(
         return "No device type yet.", "A model belongs to a type of device; make one first."
     if not any(versions.values()):
         return (
-            "No model yet.",
+            "No type has a model yet.",
             "A type learns by itself from its first readings; nothing is judged until then.",
         )
     serving = sum(any(one.champion for one in found) for found in versions.values())

@@ -49,7 +49,7 @@ def test_a_fault_that_was_there_when_the_type_learnt_explains_alerts_and_is_no_e
 
 def test_a_fault_may_begin_while_an_alert_of_before_is_open() -> None:
     def under(over: float | None) -> int:
-        before = Alert("pump-1", 9 * HOUR, "anomaly", ("flow",), None if over is None else int(over * HOUR))
+        before = Alert("pump-1", 9 * HOUR, "anomaly", ("flow",), over_ms=None if over is None else int(over * HOUR))
         found = summary([watched([fault()], [before])])
         return int(str(found["missed_while_an_alert_was_open"]))
 
@@ -65,13 +65,15 @@ def test_owners_are_told_within_the_budget_of_the_day_and_always_of_sensors() ->
 
 
 def test_a_device_that_flaps_counts_and_is_told_once() -> None:
-    def at(hour: int, over: int, device: str = "pump-1") -> Alert:
-        return Alert(device, hour * HOUR, "anomaly", ("flow",), over * HOUR)
+    def again(hour: int) -> Alert:
+        return Alert("pump-1", hour * HOUR, "anomaly", ("flow",), repeat=True)
 
-    flapping = [at(1, 2), at(3, 4), at(5, 6)]
-    others = [at(7, 8, "pump-2"), at(32, 33)]
+    flapping = [alert(1), again(3), again(5)]
+    others = [alert(7, "pump-2"), alert(32)]
     assert notified([*flapping, *others], 60) == {*flapping, *others}
     assert false_alerts(watched([], [*flapping, *others])) == [flapping[0], *others]
+    told = notified([alert(0, f"pump-{number}") for number in (7, 8)] + [alert(1), again(3), again(25)], 60)
+    assert {one.opened_ms // HOUR for one in told if one.device == "pump-1"} == {25}, "nobody knew of what it repeats"
 
 
 def test_false_alerts_belong_to_nothing() -> None:

@@ -159,7 +159,7 @@ def test_where_there_is_nothing_it_says_what_to_do(server: Running, open_page: O
         session.execute(delete(models.TrainedModel))
         model_alerts.clear(session, "training_failed", "a good run", server.world.now_ms, subject="pump_station")
     page.goto("/models")
-    expect(page.locator("h1")).to_have_text("No model yet.")
+    expect(page.locator("h1")).to_have_text("No type has a model yet.")
 
 
 def test_files_that_are_gone_or_damaged_leave_the_rest(server: Running) -> None:
